@@ -1,0 +1,1 @@
+"""mediaproc: video files into structured findings, through a pipeline declared in YAML."""

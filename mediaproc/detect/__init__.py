@@ -1,0 +1,1 @@
+"""Profiles, stages and the graph that runs them."""

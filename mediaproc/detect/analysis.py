@@ -1,0 +1,407 @@
+"""Everything that is wrong with a profile, as data, and the plan of one that is right.
+
+The command line and the editor both show what this module finds, so they cannot disagree. It
+loads no model and no LangGraph.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mediaproc.detect import resolve
+from mediaproc.detect.expressions import Expression, ExpressionError, compile_expression
+from mediaproc.detect.plan import Plan, PlanNode, Retry, SegmentSpec
+from mediaproc.detect.profile import Keys, NodeModel, NodeSpec, Problem, Profile
+from mediaproc.detect.stages.base import (
+    GIVEN_CHANNELS,
+    REGISTRY,
+    StageDefinition,
+    StageRegistry,
+)
+from mediaproc.errors import ProfileError
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was found.
+
+    Attributes:
+        problems: all problems, in the order of the file.
+        plan: the plan, or None where a problem is an error.
+    """
+
+    problems: tuple[Problem, ...]
+    plan: Plan | None
+
+    @property
+    def errors(self) -> list[Problem]:
+        """The problems that keep the profile from running."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+
+def check(profile: Profile, registry: StageRegistry = REGISTRY) -> Plan:
+    """The plan of a profile.
+
+    Raises:
+        ProfileError: it has errors; all of them are in it.
+    """
+    analysis = analyze(profile, registry)
+    if analysis.plan is None:
+        raise ProfileError(analysis.errors)
+    return analysis.plan
+
+
+def analyze(profile: Profile, registry: StageRegistry = REGISTRY) -> Analysis:
+    """Find every problem of a profile; never raises for what a profile says."""
+    return _Analysis(profile, registry).run()
+
+
+class _Analysis:
+    def __init__(self, profile: Profile, registry: StageRegistry) -> None:
+        self.profile = profile
+        self.registry = registry
+        self.problems: list[Problem] = list(profile.problems)
+        self.listed = "stages" in profile.data
+        self.specs: dict[str, NodeSpec] = {}
+        self.stages: dict[str, StageDefinition] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
+        self.guards: dict[str, Expression] = {}
+
+    def run(self) -> Analysis:
+        for spec in self.profile.nodes:
+            self._node(spec)
+        self._implied()
+        self.order = {node: position for position, node in enumerate(self.specs)}
+        predecessors = self._edges()
+        loops = resolve.cycles(predecessors)
+        for loop in loops:
+            self._say(
+                self.specs[loop[0]].at, "cycle", f"nodes wait in a circle: {' -> '.join(loop)}"
+            )
+        ahead = resolve.ancestors(predecessors)
+        inputs = {node: self._inputs(node, ahead) for node in self.stages}
+        self._outputs()
+        self._unused(inputs, predecessors)
+        self.problems.sort(key=lambda p: (p.line or 0, p.column or 0))
+        if any(problem.severity == "error" for problem in self.problems):
+            return Analysis(tuple(self.problems), None)
+        return Analysis(tuple(self.problems), self._plan(predecessors, ahead, inputs))
+
+    # ---- single nodes
+
+    def _node(self, spec: NodeSpec) -> None:
+        self.specs[spec.id] = spec
+        try:
+            stage = self.registry.get(spec.model.stage)
+        except KeyError:
+            names = self.registry.names()
+            near = difflib.get_close_matches(spec.model.stage, names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+            at = spec.at if self.listed else (*spec.at, "stage")
+            self._say(at, "unknown-stage", f"unknown stage {spec.model.stage!r}; {hint}")
+            return
+        self.stages[spec.id] = stage
+        self._config(spec, stage)
+        self._needs(spec, stage)
+        if spec.model.timeout is not None and not stage.is_async:
+            self._say(
+                (*spec.at, "timeout"),
+                "timeout-on-sync",
+                "timeout: works for async stages only, and this one is not; leave it out",
+                spec,
+            )
+        if spec.model.when is not None:
+            try:
+                self.guards[spec.id] = compile_expression(spec.model.when)
+            except ExpressionError as error:
+                self._say(
+                    (*spec.at, "when"),
+                    "bad-when",
+                    f"when: {error}, at character {error.column} of {spec.model.when!r}",
+                    spec,
+                )
+
+    def _config(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        fields = {field.name: field for field in stage.config_fields}
+        for key, value in spec.model.config.items():
+            at = (*spec.config_at, key)
+            if key not in fields:
+                near = difflib.get_close_matches(key, fields, 1)
+                known = ", ".join(fields) or "none"
+                hint = f"did you mean {near[0]!r}?" if near else f"fields: {known}"
+                message = f"unknown field {key!r}; {hint}"
+                self._say(at, "unknown-field", message, spec, field=key)
+            elif why := fields[key].check(value):
+                self._say(at, "bad-value", why, spec, field=key)
+        for field in stage.config_fields:
+            if field.required and field.name not in spec.model.config:
+                message = f"field {field.name!r} is required"
+                self._say(spec.at, "missing-field", message, spec, field=field.name)
+        config = stage.filled_config(spec.model.config)
+        for name in stage.needs.model_fields:
+            if isinstance(config.get(name), str):
+                config[name] = self._model(spec, name, config[name])
+        self.configs[spec.id] = {
+            name: float(value) if fields[name].type == "float" and isinstance(value, int) else value
+            for name, value in config.items()
+        }
+
+    def _model(self, spec: NodeSpec, field: str, model: str) -> str:
+        """The ``model:`` value with a file's whole path; a problem where there is no such file."""
+        at = (*spec.config_at, field)
+        if model.startswith("pkg:"):
+            package, _, file = model.removeprefix("pkg:").partition("/")
+            found = importlib.util.find_spec(package) if package.isidentifier() else None
+            if found is None or not found.submodule_search_locations:
+                message = (
+                    f"{field}: no package {package!r} is installed; run: pip install {package}"
+                )
+                self._say(at, "missing-model", message, spec, field=field)
+            elif not (Path(found.submodule_search_locations[0]) / file).is_file():
+                message = f"{field}: package {package!r} holds no file {file!r}"
+                self._say(at, "missing-model", message, spec, field=field)
+            return model
+        path = Path(model).expanduser()
+        if model.startswith("s3://") or (path.name == model and not path.exists()):
+            # A bare name is one that Ultralytics publishes, or a file beside the profile.
+            beside = Path(self.profile.path).parent / model
+            return str(beside.resolve()) if path.name == model and beside.is_file() else model
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_file():
+                return str(candidate.resolve())
+        message = f"{field}: no model file {model!r}, neither here nor beside the profile"
+        self._say(at, "missing-model", message, spec, field=field)
+        return model
+
+    def _needs(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        missing = [p for p in stage.needs.packages if importlib.util.find_spec(p) is None]
+        if missing:
+            extra = f"mediaproc[{stage.needs.extra}]" if stage.needs.extra else " ".join(missing)
+            self._say(
+                spec.at,
+                "missing-extra",
+                f"needs {', '.join(missing)}, which is not installed; run: pip install {extra!r}",
+                spec,
+            )
+
+    def _implied(self) -> None:
+        """Put in the stages that others imply, where nothing writes what those read."""
+        if self.profile.edges is not None:
+            return
+        for node, stage in list(self.stages.items()):
+            written = {c for other in self.stages.values() for c in other.io.writes}
+            if all(channel in written for channel in resolve.needed_channels(stage)):
+                continue
+            for name in stage.implies:
+                if name in self.specs:
+                    continue
+                spec = self.specs[node]
+                implied = NodeSpec(name, NodeModel(stage=name), spec.at, spec.at)
+                before = list(self.specs.items())
+                position = [key for key, _ in before].index(node)
+                self.specs = dict([*before[:position], (name, implied), *before[position:]])
+                self.stages[name] = self.registry.get(name)
+                self.configs[name] = self.stages[name].filled_config({})
+
+    # ---- edges and reads
+
+    def _edges(self) -> dict[str, set[str]]:
+        predecessors: dict[str, set[str]] = {node: set() for node in self.specs}
+        if self.profile.edges is not None:
+            for source, target, at in self.profile.edges:
+                for end in (source, target):
+                    if end not in self.specs:
+                        self._say(at, "unknown-node", self._unknown(end))
+                if source in self.specs and target in self.specs:
+                    predecessors[target].add(source)
+            return predecessors
+        for node in self.stages:
+            for channel in self._channels(node):
+                predecessors[node].update(self._candidates(node, channel))
+        return predecessors
+
+    def _candidates(self, node: str, channel: str) -> list[str]:
+        """Nodes that write what ``node`` reads, where edges are left out."""
+        chosen = self.specs[node].model.sources.get(channel)
+        if chosen is not None:
+            return [source for source in chosen if source in self.specs]
+        writers = [
+            other
+            for other, stage in self.stages.items()
+            if other != node and channel in stage.io.writes
+        ]
+        if self.listed:
+            return [other for other in writers if self.order[other] < self.order[node]]
+        # A filter among several writers of its channel comes after those that only write it.
+        if channel in self.stages[node].io.writes:
+            writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]
+        return writers
+
+    def _channels(self, node: str) -> list[str]:
+        guard = self.guards.get(node)
+        names = [*self.stages[node].io.all_reads(), *(sorted(guard.channels) if guard else ())]
+        return [c for c in dict.fromkeys(names) if c not in GIVEN_CHANNELS]
+
+    def _inputs(self, node: str, ahead: dict[str, set[str]]) -> dict[str, tuple[str, ...]]:
+        spec, stage = self.specs[node], self.stages[node]
+        self._sources(spec, stage, ahead[node])
+        inputs: dict[str, tuple[str, ...]] = {}
+        for channel in self._channels(node):
+            reach = ahead[node] - {node}
+            chosen = spec.model.sources.get(channel)
+            if chosen is not None:
+                found = [source for source in chosen if source in reach]
+            else:
+                if self.profile.edges is None:
+                    reach = reach & {*self._candidates(node, channel)}
+                found = resolve.producers(channel, sorted(reach), self.stages, ahead)
+            found.sort(key=lambda source: self.order[source])
+            if not found and channel not in stage.io.optional_reads and chosen is None:
+                self._say(spec.at, "missing-read", self._missing(node, channel, ahead), spec)
+            if len(found) > 1 and channel not in stage.io.merges and chosen is None:
+                names = ", ".join(found)
+                message = (
+                    f"reads {channel!r}, which {names} write; say which: "
+                    f"from: {{{channel}: [{found[0]}]}}"
+                )
+                self._say(spec.at, "ambiguous-read", message, spec)
+            if found:
+                inputs[channel] = tuple(found)
+        return inputs
+
+    def _sources(self, spec: NodeSpec, stage: StageDefinition, ahead: set[str]) -> None:
+        for channel, sources in spec.model.sources.items():
+            at: Keys = (*spec.at, "from", channel)
+            if channel not in self._channels(spec.id):
+                reads = ", ".join(stage.io.all_reads())
+                message = f"from: names {channel!r}, which it does not read; it reads {reads}"
+                self._say(at, "unknown-channel", message, spec)
+                continue
+            for source in sources:
+                if source not in self.specs:
+                    self._say(at, "unknown-node", self._unknown(source), spec)
+                elif source in self.stages and channel not in self.stages[source].io.writes:
+                    writes = ", ".join(self.stages[source].io.writes)
+                    message = f"from: {source!r} writes {writes}, not {channel!r}"
+                    self._say(at, "bad-source", message, spec)
+                elif source not in ahead:
+                    edge = f"{source} -> {spec.id}"
+                    message = f"from: {source!r} does not come before it; add the edge {edge}"
+                    self._say(at, "bad-source", message, spec)
+
+    def _missing(self, node: str, channel: str, ahead: dict[str, set[str]]) -> str:
+        writers = [n for n, s in self.stages.items() if channel in s.io.writes and n != node]
+        if writers and self.profile.edges is not None:
+            return (
+                f"reads {channel!r}, which {writers[0]!r} writes, but no edge leads from there; "
+                f"add the edge {writers[0]} -> {node}"
+            )
+        if writers:
+            return f"reads {channel!r}, which only {writers[0]!r} writes, and it comes later"
+        before = ahead[node] if self.profile.edges is not None else set(self.stages) - {node}
+        if self.listed:
+            before = {n for n in before if self.order[n] < self.order[node]}
+        written = {
+            c: n for n in sorted(before & set(self.stages)) for c in self.stages[n].io.writes
+        }
+        near = difflib.get_close_matches(channel, written, 1)
+        if near:
+            hint = f"; did you mean {near[0]!r} (written by {written[near[0]]!r})?"
+        else:
+            makers = [
+                name
+                for name in self.registry.names()
+                if channel in self.registry.get(name).io.writes
+            ]
+            hint = f"; stages that write it: {', '.join(makers)}" if makers else ""
+        so_far = ", ".join(sorted(written)) or "nothing"
+        return f"reads {channel!r}, which no earlier stage writes; written so far: {so_far}{hint}"
+
+    # ---- the whole
+
+    def _outputs(self) -> None:
+        owners: dict[str, str] = {}
+        for node, stage in self.stages.items():
+            for channel in stage.io.writes:
+                if not self.registry.channel(channel).output:
+                    continue
+                if channel in owners:
+                    message = f"writes {channel!r}, which {owners[channel]!r} writes already"
+                    self._say(self.specs[node].at, "two-outputs", message, self.specs[node])
+                owners.setdefault(channel, node)
+
+    def _unused(
+        self, inputs: dict[str, dict[str, tuple[str, ...]]], predecessors: dict[str, set[str]]
+    ) -> None:
+        """Nodes that explicit edges leave out are an error; outputs that nobody reads are not."""
+        if self.profile.edges is None or len(self.specs) < 2:
+            return
+        linked = {node for node, before in predecessors.items() if before}
+        linked |= {p for before in predecessors.values() for p in before}
+        for node, spec in self.specs.items():
+            if node not in linked:
+                message = "no edge leads to it or from it; connect it or take it out"
+                self._say(spec.at, "unreachable", message, spec)
+
+    def _plan(
+        self,
+        predecessors: dict[str, set[str]],
+        ahead: dict[str, set[str]],
+        inputs: dict[str, dict[str, tuple[str, ...]]],
+    ) -> Plan:
+        order = resolve.topological(predecessors)
+        rank = {node: position for position, node in enumerate(order)}
+        scopes = {node: self.stages[node].scope for node in order}
+        phases = resolve.phases(order, predecessors, scopes)
+        direct = resolve.reduced(predecessors, ahead)
+        nodes = []
+        for node in order:
+            model, stage = self.specs[node].model, self.stages[node]
+            guard = self.guards.get(node)
+            retry = model.retry
+            nodes.append(
+                PlanNode(
+                    id=node,
+                    stage=stage.name,
+                    config=self.configs[node],
+                    scope=stage.scope,
+                    phase=phases[node],
+                    predecessors=tuple(sorted(direct[node], key=rank.__getitem__)),
+                    inputs={c: p for c, p in inputs[node].items() if c in stage.io.all_reads()},
+                    required=tuple(c for c in inputs[node] if c in stage.io.reads),
+                    when=model.when,
+                    when_inputs={
+                        c: p for c, p in inputs[node].items() if guard and c in guard.channels
+                    },
+                    retry=Retry(retry.attempts, retry.wait_s, retry.backoff) if retry else None,
+                    on_error=model.on_error,
+                    timeout_s=model.timeout,
+                )
+            )
+        assert self.profile.model is not None
+        segment = self.profile.model.segment
+        return Plan(self.profile.name, tuple(nodes), SegmentSpec(segment.max_s, segment.max_mb))
+
+    def _unknown(self, node: str) -> str:
+        near = difflib.get_close_matches(node, self.specs, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(self.specs)}"
+        return f"there is no node {node!r}; {hint}"
+
+    def _say(
+        self,
+        at: Keys,
+        code: str,
+        message: str,
+        spec: NodeSpec | None = None,
+        *,
+        field: str | None = None,
+    ) -> None:
+        line, column = self.profile.locate(at)
+        node, stage = (spec.id, spec.model.stage) if spec else (None, None)
+        self.problems.append(
+            Problem(self.profile.path, line, column, code, message, node, stage, field)
+        )

@@ -1,0 +1,91 @@
+"""The report: what was found in a video, as a versioned document.
+
+Times are seconds rounded to 3 digits, boxes ``xyxy`` in pixels rounded to 1, confidences rounded
+to 4. It holds no clock, host, path or job id: equal work gives an equal report.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VideoFacts(_Model):
+    """The video that was looked at."""
+
+    name: str
+    fingerprint: str
+    width: int
+    height: int
+    fps: float
+    duration_s: float
+    frame_count: int
+
+
+class Interval(_Model):
+    """A stretch of time, in seconds."""
+
+    start_s: float
+    end_s: float
+
+
+class ShotFinding(_Model):
+    """A shot and how it begins."""
+
+    shot: int
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    transition: Literal["start", "cut", "fade"]
+
+
+class LabelFinding(_Model):
+    """All sights of one class by one node."""
+
+    node: str
+    label: str
+    detections: int
+    frames: int
+    max_confidence: float
+    on_screen: list[Interval]
+
+
+class TrackFinding(_Model):
+    """One object, from its first to its last sight."""
+
+    node: str
+    track_id: int
+    label: str
+    start_s: float
+    end_s: float
+    sights: int
+    mean_confidence: float
+
+
+class TextFinding(_Model):
+    """A line of text and when it was on screen."""
+
+    node: str
+    text: str
+    frames: int
+    max_confidence: float
+    xyxy: tuple[float, float, float, float]
+    on_screen: list[Interval]
+
+
+class Report(_Model):
+    """What was found in a video."""
+
+    version: Literal[1] = 1
+    video: VideoFacts
+    sampled_frames: int
+    shots: list[ShotFinding]
+    objects: list[LabelFinding]
+    tracks: list[TrackFinding]
+    texts: list[TextFinding]

@@ -1,0 +1,143 @@
+"""The one file that imports Ultralytics (AGPL-3.0): its own prediction, and export to ONNX."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mediaproc.detect.models.base import Found, Thresholds
+from mediaproc.errors import ModelError
+
+# Ultralytics keeps state in its predictors and settings; one call at a time.
+_LOCK = threading.RLock()
+
+
+def _ultralytics() -> Any:
+    # Read once, when the package is first imported: no installing of packages, no call home.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
+    import ultralytics
+
+    return ultralytics
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """Download the weights that Ultralytics publishes under ``name`` into ``folder``."""
+    _ultralytics()
+    from ultralytics.utils.downloads import attempt_download_asset
+
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    try:
+        with _LOCK:
+            attempt_download_asset(str(target))
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"model {name!r} cannot be fetched from Ultralytics ({reason}); put the file at "
+            f"{target}, or set the stage's model: to a file, s3://... or pkg:PACKAGE/FILE"
+        ) from error
+    if not target.exists():
+        raise ModelError(
+            f"model {name!r} is not among the weights that Ultralytics publishes; put the file at "
+            f"{target}, or set the stage's model: to a file, s3://... or pkg:PACKAGE/FILE"
+        )
+    return target
+
+
+def task_of(path: Path) -> str:
+    """The task of a ``.pt`` file: detect, segment, pose, classify or obb."""
+    with _LOCK:
+        return str(_load(path).task)
+
+
+def export_onnx(path: Path, target: Path, size: int) -> None:
+    """Export ``.pt`` weights as ONNX with a free input size; ``target`` appears whole or not."""
+    with _LOCK, tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        copy = Path(folder) / "model.pt"
+        shutil.copyfile(path, copy)
+        try:
+            made = _load(copy).export(
+                format="onnx", imgsz=size, dynamic=True, simplify=False, opset=17, device="cpu"
+            )
+        except Exception as error:
+            raise ModelError(f"{path}: cannot be exported as ONNX: {error}") from error
+        os.replace(made, target)
+
+
+class UltralyticsDetector:
+    """A model run by Ultralytics itself, so that its boxes are Ultralytics' boxes.
+
+    Args:
+        path: the weights, ``.pt`` or an export.
+        size: ``imgsz`` of its ``predict``.
+        device: its ``device``.
+        half: half precision, on a GPU.
+    """
+
+    def __init__(self, path: Path, *, size: int, device: str, half: bool) -> None:
+        with _LOCK:
+            self._model = _load(path)
+            self._settings = {"imgsz": size, "device": device, "half": half, "verbose": False}
+            # The names of an export are known only once its backend has loaded.
+            names = self._model.names
+            self.names = {int(k): str(v) for k, v in names.items()}
+        self.task = str(self._model.task)
+        if self.task not in ("detect", "segment", "pose"):
+            raise ModelError(
+                f"{path}: a model for {self.task!r}; detect_objects takes detect, segment and pose"
+            )
+
+    def input_size(self, source_wh: tuple[int, int]) -> tuple[int, int] | None:
+        """The source's own size: Ultralytics scales by itself."""
+        return None
+
+    def detect(
+        self,
+        image: npt.NDArray[np.uint8],
+        source_wh: tuple[int, int],
+        thresholds: Thresholds,
+    ) -> Found:
+        """What ``predict`` finds in an image, shape (H, W, 3), uint8, BGR."""
+        with _LOCK:
+            result = self._model.predict(
+                image,
+                conf=thresholds.confidence,
+                iou=thresholds.iou,
+                max_det=thresholds.max_detections,
+                classes=None if thresholds.classes is None else list(thresholds.classes),
+                save=False,
+                **self._settings,
+            )[0]
+        height, width = image.shape[:2]
+        scale = np.array([source_wh[0] / width, source_wh[1] / height])
+        boxes = result.boxes
+        polygons, keypoints = [], []
+        if result.masks is not None:
+            polygons = [(outline * scale).tolist() for outline in result.masks.xy]
+        if result.keypoints is not None:
+            for points in result.keypoints.data.cpu().numpy().astype(np.float64):
+                points[:, :2] *= scale
+                keypoints.append(points.tolist())
+        return Found(
+            boxes.xyxy.cpu().numpy().astype(np.float64) * np.tile(scale, 2),
+            boxes.conf.cpu().numpy().astype(np.float64),
+            boxes.cls.cpu().numpy().astype(np.int64),
+            polygons,
+            keypoints,
+        )
+
+
+def _load(path: Path) -> Any:
+    try:
+        return _ultralytics().YOLO(str(path), verbose=False)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path}: Ultralytics cannot load it: {reason}") from error

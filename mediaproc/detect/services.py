@@ -1,0 +1,139 @@
+"""What stages are given besides the state: pixels, models and blobs."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from mediaproc.blobs import BlobRef, BlobStore
+from mediaproc.detect.models import ModelStore
+from mediaproc.detect.parts import Part
+from mediaproc.detect.stages.base import REGISTRY, wanted_services
+from mediaproc.detect.state import Frame, Video
+from mediaproc.errors import MediaError, StageError
+from mediaproc.media import FrameIndex, VideoInfo, decode_frames, index_video, prefetch
+
+# Frames that a decoding thread may be ahead of its reader.
+DECODE_AHEAD = 8
+# Videos whose index stays in memory.
+OPEN_VIDEOS = 8
+
+
+class VideoMedia:
+    """The ``media`` service: the pixels of one video.
+
+    Attributes:
+        info: what is known of the video.
+        index: its frames.
+    """
+
+    def __init__(self, info: VideoInfo, index: FrameIndex) -> None:
+        self.info = info
+        self.index = index
+
+    def images(
+        self, frame_indexes: Sequence[int], *, size_wh: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
+        """Decode the given frames, ascending, scaled to ``size_wh`` where given.
+
+        Raises:
+            MediaError: a frame cannot be decoded; the text names file, frame and time.
+        """
+        wanted = [int(i) for i in frame_indexes]
+        if not wanted:
+            return
+        decoded = decode_frames(self.info.path, self.index, wanted, size_wh=size_wh)
+        with prefetch(decoded, DECODE_AHEAD) as frames:
+            for frame in frames:
+                yield Frame(frame.frame_index, frame.pts, frame.time_s, frame.image)
+
+
+@dataclass
+class Services:
+    """What the nodes of a graph share.
+
+    Attributes:
+        blobs: where binary data goes.
+        models: loaded model weights, one per process and device.
+        stage_calls: bounds how many stages work at once.
+    """
+
+    blobs: BlobStore
+    models: ModelStore
+    stage_calls: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    _videos: OrderedDict[str, VideoMedia] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def open_video(self, path: str) -> dict[str, Any]:
+        """Index a video; the header, as JSON, from which ``media`` opens it again."""
+        info, index = index_video(path)
+        if info.frame_count == 0:
+            raise MediaError(f"{path}: the video has no frame", path=path)
+        header = {"info": info.to_json(), "index": self.blobs.put(index.to_bytes()).to_json()}
+        self._keep(header, VideoMedia(info, index))
+        return header
+
+    def media(self, header: Mapping[str, Any]) -> VideoMedia:
+        """The video behind a header that ``open_video`` gave, here or in an earlier process."""
+        key = _key(header)
+        with self._lock:
+            if key in self._videos:
+                self._videos.move_to_end(key)
+                return self._videos[key]
+        index = FrameIndex.from_bytes(self.blobs.get(BlobRef.from_json(header["index"])))
+        media = VideoMedia(VideoInfo.from_json(header["info"]), index)
+        self._keep(header, media)
+        return media
+
+    def video(self, header: Mapping[str, Any]) -> Video:
+        """The ``video`` that stages see."""
+        info = self.media(header).info
+        return Video(
+            path=info.path,
+            fingerprint=info.fingerprint,
+            width=info.display_width,
+            height=info.display_height,
+            fps=info.avg_frame_rate[0] / info.avg_frame_rate[1],
+            duration_s=info.duration_s,
+            frame_count=info.frame_count,
+            time_base=info.time_base,
+        )
+
+    def bind(self, function: Callable[..., Any], **more: Any) -> dict[str, Any]:
+        """The keyword arguments that ``function`` declares, out of the services and ``more``."""
+        offered = {"blobs": self.blobs, "models": self.models, **more}
+        return {name: offered[name] for name in wanted_services(function) if name in offered}
+
+    def restore(self, header: Mapping[str, Any], config: Mapping[str, Any], job_id: str) -> Any:
+        """A function that restores the writes of a part from its data."""
+
+        def restore(part: Part, data: dict[str, Any]) -> dict[str, Any]:
+            stage = REGISTRY.get(part.stage)
+            if part.version != stage.version:
+                raise StageError(
+                    f"node {part.node!r}: the checkpoint was written by version {part.version} of "
+                    f"stage {part.stage!r}, which is now at {stage.version}: start the job anew"
+                )
+            if stage.deserialize_fn is None:
+                return data
+            keywords = self.bind(
+                stage.deserialize_fn, media=self.media(header), config=config.get(part.node, {})
+            )
+            restored: dict[str, Any] = stage.deserialize_fn(data, job_id, **keywords)
+            return restored
+
+        return restore
+
+    def _keep(self, header: Mapping[str, Any], media: VideoMedia) -> None:
+        with self._lock:
+            self._videos[_key(header)] = media
+            while len(self._videos) > OPEN_VIDEOS:
+                self._videos.popitem(last=False)
+
+
+def _key(header: Mapping[str, Any]) -> str:
+    return f"{header['info']['fingerprint']} {header['info']['path']}"

@@ -1,0 +1,1 @@
+"""Stages: what a profile is made of."""

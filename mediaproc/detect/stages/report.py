@@ -1,0 +1,158 @@
+"""``report``: all findings of the other stages in one document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from typing import Any
+
+from mediaproc.detect.findings import (
+    Interval,
+    LabelFinding,
+    Report,
+    ShotFinding,
+    TextFinding,
+    TrackFinding,
+    VideoFacts,
+)
+from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
+from mediaproc.detect.stages.channels import REPORT
+from mediaproc.detect.state import DetectState, Frames, Rows
+
+Row = dict[str, Any]
+
+
+def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
+    """Sum up what the other stages found."""
+    video = state["video"]
+    gap = config["max_gap_s"]
+    document = Report(
+        video=VideoFacts(
+            name=PurePath(video.path).name,
+            fingerprint=video.fingerprint,
+            width=video.width,
+            height=video.height,
+            fps=round(video.fps, 4),
+            duration_s=round(video.duration_s, 3),
+            frame_count=video.frame_count,
+        ),
+        sampled_frames=_sampled(state),
+        shots=[
+            ShotFinding(
+                shot=row["shot"],
+                start_s=round(row["start_s"], 3),
+                end_s=round(row["end_s"], 3),
+                start_frame=row["start_frame"],
+                end_frame=row["end_frame"],
+                transition=row["transition"],
+            )
+            for row in _records(state, "shots")
+        ],
+        objects=[
+            LabelFinding(
+                node=node,
+                label=label,
+                detections=len(rows),
+                frames=len({row["frame_index"] for row in rows}),
+                max_confidence=_max_confidence(rows),
+                on_screen=_intervals(rows, gap),
+            )
+            for (node, label), rows in _grouped(state, "detections", lambda row: row["label"])
+        ],
+        tracks=[
+            TrackFinding(
+                node=node,
+                track_id=number,
+                label=rows[0]["label"],
+                start_s=round(rows[0]["time_s"], 3),
+                end_s=round(rows[-1]["time_s"], 3),
+                sights=len(rows),
+                mean_confidence=round(sum(r["confidence"] for r in rows) / len(rows), 4),
+            )
+            for (node, number), rows in _grouped(state, "tracks", lambda row: row["track_id"])
+        ],
+        texts=_texts(state, gap),
+    )
+    return {"report": document.model_dump(mode="json")}
+
+
+def _records(state: DetectState, channel: str) -> list[Row]:
+    table: Rows | None = state.get(channel)  # type: ignore[assignment]
+    return [] if table is None else table.records()
+
+
+def _grouped(
+    state: DetectState, channel: str, key: Callable[[Row], Any]
+) -> list[tuple[tuple[str, Any], list[Row]]]:
+    groups: dict[tuple[str, Any], list[Row]] = {}
+    for row in _records(state, channel):
+        groups.setdefault((row["node"], key(row)), []).append(row)
+    return sorted(groups.items())
+
+
+def _texts(state: DetectState, gap: float) -> list[TextFinding]:
+    """Lines of one wording, earliest first; readings that differ in space and case are one."""
+    findings = []
+    for (node, _), rows in _grouped(state, "texts", lambda row: _plain(row["text"])):
+        best = max(rows, key=lambda row: (row["confidence"], -row["frame_index"]))
+        findings.append(
+            TextFinding(
+                node=node,
+                text=best["text"],
+                frames=len({row["frame_index"] for row in rows}),
+                max_confidence=_max_confidence(rows),
+                xyxy=tuple(round(best[side], 1) for side in ("x1", "y1", "x2", "y2")),
+                on_screen=_intervals(rows, gap),
+            )
+        )
+    return sorted(findings, key=lambda f: (f.on_screen[0].start_s, f.node, f.text))
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
+def _max_confidence(rows: Iterable[Row]) -> float:
+    return float(round(max(row["confidence"] for row in rows), 4))
+
+
+def _intervals(rows: list[Row], gap: float) -> list[Interval]:
+    """Stretches in which sights follow each other by at most ``gap`` seconds."""
+    times = sorted({row["time_s"] for row in rows})
+    spans = [[times[0], times[0]]]
+    for time_s in times[1:]:
+        if time_s - spans[-1][1] > gap:
+            spans.append([time_s, time_s])
+        spans[-1][1] = time_s
+    return [Interval(start_s=round(a, 3), end_s=round(b, 3)) for a, b in spans]
+
+
+def _sampled(state: DetectState) -> int:
+    seen: Any = state.get("frames", [])
+    return sum(len(frames) for frames in ([seen] if isinstance(seen, Frames) else seen))
+
+
+STAGE = StageDefinition(
+    name="report",
+    label="Report",
+    description="Sums up what the other stages found in one JSON document.",
+    io=StageIO(
+        reads=["video"],
+        writes=["report"],
+        optional_reads=["frames", "shots", "detections", "tracks", "texts"],
+        merges=["frames", "shots", "detections", "tracks", "texts"],
+    ),
+    config_fields=[
+        StageConfigField(
+            "max_gap_s",
+            "float",
+            1.0,
+            "Sights at most this many seconds apart are one stretch on screen.",
+            min=0.0,
+        ),
+    ],
+    category="output",
+    fn=report,
+    scope="video",
+    channels=[REPORT],
+)

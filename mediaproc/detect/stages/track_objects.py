@@ -1,0 +1,197 @@
+"""``track_objects``: the same object in frame after frame.
+
+ByteTrack (Zhang et al., 2022, https://arxiv.org/abs/2110.06864) as the ``trackers`` package has it,
+one tracker per class, so that an id never changes its class.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
+from mediaproc.detect.stages.channels import TRACKS, table_serializers
+from mediaproc.detect.state import Detections, DetectState, Frames, Tracks
+
+# The tracker counts how long an object may be unseen in frames of a 30 Hz video.
+_TRACKER_HZ = 30.0
+
+
+def track_objects(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
+    """Follow the detections of the whole video."""
+    detections = state["detections"]
+    times = _frame_times(state)
+    rows_of_frame: dict[int, list[int]] = {}
+    for row, frame in enumerate(detections.column("frame_index").tolist()):
+        rows_of_frame.setdefault(frame, []).append(row)
+    ids = np.zeros(len(detections), dtype=np.int64)
+    class_ids = detections.column("class_id")
+    offset = 0
+    for class_id in sorted(set(class_ids.tolist())):
+        mine = {
+            frame: [row for row in rows if class_ids[row] == class_id]
+            for frame, rows in rows_of_frame.items()
+        }
+        offset = _follow(detections, mine, times, ids, offset, config)
+    kept = np.flatnonzero(ids > 0)
+    numbers: dict[int, int] = {}
+    for track in ids[kept].tolist():
+        numbers.setdefault(track, len(numbers) + 1)
+    found = detections.take(kept)
+    columns = {
+        c.name: found.column(c.name) for c in Tracks.columns if c.name not in ("track_id", "node")
+    }
+    return {
+        "tracks": Tracks(
+            {
+                **columns,
+                "node": [""] * len(found),
+                "track_id": [numbers[track] for track in ids[kept].tolist()],
+            }
+        )
+    }
+
+
+def _frame_times(state: DetectState) -> dict[int, float]:
+    """Seconds of every frame that was looked at, also of those in which nothing was found."""
+    times = dict(
+        zip(
+            state["detections"].column("frame_index").tolist(),
+            state["detections"].column("time_s").tolist(),
+            strict=True,
+        )
+    )
+    seen: Any = state.get("frames", [])
+    for frames in [seen] if isinstance(seen, Frames) else seen:
+        times.update(zip(frames.indexes.tolist(), frames.time_s.tolist(), strict=True))
+    return dict(sorted(times.items()))
+
+
+def _follow(
+    detections: Detections,
+    rows_of_frame: dict[int, list[int]],
+    times: dict[int, float],
+    ids: npt.NDArray[np.int64],
+    offset: int,
+    config: dict[str, Any],
+) -> int:
+    """Track one class; ids above ``offset`` go into ``ids``. Returns the highest one."""
+    import supervision as sv
+    from trackers import ByteTrackTracker
+
+    gaps = np.diff(list(times.values()))
+    tracker = ByteTrackTracker(
+        lost_track_buffer=max(1, round(config["lost_s"] * _TRACKER_HZ)),
+        frame_rate=1.0 / float(np.median(gaps)) if len(gaps) else _TRACKER_HZ,
+        track_activation_threshold=config["min_confidence"],
+        minimum_consecutive_frames=config["min_sights"],
+        minimum_iou_threshold=config["min_iou"],
+        high_conf_det_threshold=config["min_confidence"],
+    )
+    boxes, confidences = detections.xyxy, detections.column("confidence")
+    known: set[int] = set()
+    earlier: list[list[int]] = []
+    highest = offset
+    for frame, time_s in times.items():
+        rows = rows_of_frame.get(frame, [])
+        update = tracker.update(
+            sv.Detections(
+                xyxy=boxes[rows].astype(np.float32).reshape(-1, 4),
+                confidence=confidences[rows].astype(np.float32),
+                data={"row": np.array(rows, dtype=np.int64)},
+            ),
+            timestamp=time_s,
+        )
+        given = update.data.get("row", []) if len(update) else []
+        for row, track in zip(given, update.tracker_id if len(update) else [], strict=True):
+            if track < 0:
+                continue
+            number = offset + int(track) + 1
+            ids[row] = number
+            highest = max(highest, number)
+            if number not in known:
+                known.add(number)
+                _fill_back(int(row), number, earlier, boxes, ids, config["min_iou"])
+        earlier = [*earlier, rows][-max(1, config["min_sights"]) :]
+    return highest
+
+
+def _fill_back(
+    row: int,
+    number: int,
+    earlier: list[list[int]],
+    boxes: npt.NDArray[np.float64],
+    ids: npt.NDArray[np.int64],
+    min_iou: float,
+) -> None:
+    """Give a track its first sights, which the tracker holds back until it is sure of them."""
+    for rows in reversed(earlier):
+        free = [r for r in rows if ids[r] == 0]
+        if not free:
+            return
+        overlaps = [_iou(boxes[row], boxes[r]) for r in free]
+        best = int(np.argmax(overlaps))
+        if overlaps[best] < min_iou:
+            return
+        row = free[best]
+        ids[row] = number
+
+
+def _iou(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    overlap = float(
+        np.clip(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0, None).prod()
+    )
+    union = float((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod()) - overlap
+    return overlap / union if union > 0 else 0.0
+
+
+_SERIALIZE, _DESERIALIZE = table_serializers("tracks", Tracks)
+
+STAGE = StageDefinition(
+    name="track_objects",
+    label="Track objects",
+    description="Follows detected objects from frame to frame and numbers them (ByteTrack).",
+    io=StageIO(reads=["detections"], writes=["tracks"], optional_reads=["frames"]),
+    config_fields=[
+        StageConfigField(
+            "lost_s",
+            "float",
+            1.0,
+            "Seconds for which an unseen object keeps its id. Raising it bridges longer gaps.",
+            min=0.0,
+            max=3600.0,
+        ),
+        StageConfigField(
+            "min_confidence",
+            "float",
+            0.5,
+            "Confidence at which an object may start a track; weaker sights only prolong one.",
+            min=0.0,
+            max=1.0,
+        ),
+        StageConfigField(
+            "min_sights",
+            "int",
+            2,
+            "Sights in a row that make a track. Raising it drops brief mistakes.",
+            min=1,
+            max=100,
+        ),
+        StageConfigField(
+            "min_iou",
+            "float",
+            0.1,
+            "Least overlap of two sights of one object. Raising it splits fast objects.",
+            min=0.0,
+            max=1.0,
+        ),
+    ],
+    category="tracking",
+    fn=track_objects,
+    serialize_fn=_SERIALIZE,
+    deserialize_fn=_DESERIALIZE,
+    scope="video",
+    channels=[TRACKS],
+)

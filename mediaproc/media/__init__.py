@@ -1,0 +1,22 @@
+"""Pixels in and out: probing, indexing, decoding and encoding video. Knows no graph."""
+
+from mediaproc.media.decode import DecodedFrame, decode_frames, prefetch
+from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
+from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, fingerprint_file, index_video
+from mediaproc.media.probe import VideoInfo, open_video
+
+__all__ = [
+    "AnchorBlock",
+    "DecodedFrame",
+    "FrameIndex",
+    "VideoInfo",
+    "anchors",
+    "decode_frames",
+    "decode_jpeg",
+    "encode_jpeg",
+    "fingerprint_file",
+    "index_video",
+    "open_video",
+    "prefetch",
+    "write_video",
+]

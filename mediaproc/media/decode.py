@@ -1,0 +1,203 @@
+"""Decoding chosen frames, each the same however far before it the decoding began."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from mediaproc.errors import MediaError
+from mediaproc.media.index import FrameIndex
+from mediaproc.media.probe import open_video
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """A decoded frame.
+
+    Attributes:
+        frame_index: index of the frame, from 0.
+        pts: presentation time stamp, in the video's time base.
+        time_s: seconds from the first frame.
+        image: shape (H, W, 3), uint8, BGR, in display orientation.
+    """
+
+    frame_index: int
+    pts: int
+    time_s: float
+    image: npt.NDArray[np.uint8]
+
+
+def decode_frames(
+    path: str,
+    index: FrameIndex,
+    wanted: Sequence[int],
+    *,
+    size_wh: tuple[int, int] | None = None,
+) -> Iterator[DecodedFrame]:
+    """Decode the ``wanted`` frames, in one run from the keyframe before the first of them.
+
+    Packets that no other frame refers to are skipped unless their frame is wanted, which leaves
+    the wanted frames as they are, to the bit. Scaling (bilinear, by swscale) and the conversion
+    to BGR are one step.
+
+    Args:
+        path: the file.
+        index: its frames.
+        wanted: frame indexes, ascending.
+        size_wh: width and height of the images as displayed; the frame's own where None.
+
+    Raises:
+        MediaError: a wanted frame does not come out; the text names file, frame and time.
+    """
+    if not len(wanted):
+        return
+    numbers = {int(index.pts[i]): i for i in wanted}
+    last = int(index.pts[wanted[-1]])
+    done: set[int] = set()
+    with open_video(path) as (container, stream):
+        for frame in _forward(container, stream, index, wanted[0], numbers, last):
+            number = numbers.get(frame.pts)
+            if number is None or number in done:
+                continue
+            done.add(number)
+            yield DecodedFrame(number, frame.pts, index.time_s(number), _image(frame, size_wh))
+            if len(done) == len(numbers):
+                return
+    lost = next(i for i in wanted if i not in done)
+    raise MediaError(
+        f"{path}: frame {lost} at {index.time_s(lost):.3f} s cannot be decoded: the file is "
+        "damaged there",
+        path=path,
+    )
+
+
+def _forward(
+    container: InputContainer,
+    stream: VideoStream,
+    index: FrameIndex,
+    start: int,
+    wanted: dict[int, int],
+    last: int,
+) -> Iterator[Any]:
+    """Frames from the keyframe at or before ``start`` on, until past ``last``."""
+    context = stream.codec_context
+    # Frame threads would keep several packets in flight, each with its own idea of what to skip.
+    context.thread_count = 1
+    for packet in _packets_from(container, stream, index, start):
+        context.skip_frame = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            continue
+        for frame in frames:
+            yield frame
+            # Frames come out in presentation order.
+            if frame.pts is not None and frame.pts > last:
+                return
+
+
+def _packets_from(
+    container: InputContainer, stream: VideoStream, index: FrameIndex, start: int
+) -> Iterator[Packet[VideoStream]]:
+    """Packets from a keyframe at or before frame ``start``, wherever the seek really lands."""
+    keyframe = index.keyframe_before(start)
+    if keyframe == 0:
+        yield from _until_error(container, stream)
+        return
+    while True:
+        target = int(index.pts[keyframe])
+        container.seek(target, stream=stream, backward=True, any_frame=False)
+        packets = _until_error(container, stream)
+        first = next((p for p in packets if p.is_keyframe or not p.size), None)
+        landed = first is not None and first.size > 0
+        if landed and first is not None and (first.pts is None or first.pts <= index.pts[start]):
+            yield first
+            yield from packets
+            return
+        if keyframe == 0:
+            container.seek(0, stream=stream, backward=True)
+            yield from _until_error(container, stream)
+            return
+        keyframe = index.keyframe_before(keyframe - 1)
+
+
+def _until_error(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError:
+        # A damaged tail: the frames that are missing then are reported as such.
+        return
+
+
+def _image(frame: Any, size_wh: tuple[int, int] | None) -> npt.NDArray[np.uint8]:
+    turned = -frame.rotation % 360
+    width, height = (frame.width, frame.height)
+    if size_wh is not None:
+        width, height = size_wh if turned % 180 == 0 else (size_wh[1], size_wh[0])
+    image: npt.NDArray[np.uint8] = frame.to_ndarray(
+        format="bgr24", width=width, height=height, interpolation="BILINEAR"
+    )
+    if turned:
+        image = np.ascontiguousarray(np.rot90(image, -turned // 90))
+    return image
+
+
+_END = object()
+
+
+@contextmanager
+def prefetch(source: Iterator[DecodedFrame], depth: int) -> Iterator[Iterator[DecodedFrame]]:
+    """Run ``source`` on a thread, at most ``depth`` frames ahead of the reader.
+
+    Decoding then overlaps with what the reader does. An error of the source is raised in the
+    reader; leaving the block early stops the thread.
+    """
+    items: queue.Queue[Any] = queue.Queue(maxsize=max(1, depth))
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                items.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def run() -> None:
+        try:
+            for frame in source:
+                put(frame)
+                if stop.is_set():
+                    return
+            put(_END)
+        except BaseException as error:
+            put(error)
+        finally:
+            close = getattr(source, "close", None)
+            if close is not None:
+                close()
+
+    def read() -> Iterator[DecodedFrame]:
+        while (item := items.get()) is not _END:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    thread = threading.Thread(target=run, name="mediaproc-decode", daemon=True)
+    thread.start()
+    try:
+        yield read()
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,234 @@
+"""The frames of a video, from one pass over its packets, and the blocks it falls into."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from mediaproc.errors import MediaError
+from mediaproc.media.probe import VideoInfo, open_video
+
+# Shortest and longest anchor block, in seconds: shorter runs between keyframes are joined, longer
+# ones are cut. Both follow from the video alone.
+BLOCK_MIN_S = 1.0
+BLOCK_MAX_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameIndex:
+    """Every displayed frame of a video, in presentation order.
+
+    Attributes:
+        pts: presentation time stamps, ascending, shape (N,), int64.
+        keyframes: whether decoding can start at the frame, shape (N,), bool.
+        time_base: seconds per PTS unit.
+        last_duration: length of the last frame, in PTS units.
+    """
+
+    pts: npt.NDArray[np.int64]
+    keyframes: npt.NDArray[np.bool_]
+    time_base: Fraction
+    last_duration: int
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    def time_s(self, frame: int) -> float:
+        """Seconds from the first frame to ``frame``."""
+        return float((int(self.pts[frame]) - int(self.pts[0])) * self.time_base)
+
+    def end_s(self, frame: int) -> float:
+        """Seconds from the first frame to the end of ``frame``."""
+        if frame + 1 < len(self.pts):
+            return self.time_s(frame + 1)
+        last = int(self.pts[-1]) + self.last_duration - int(self.pts[0])
+        return float(last * self.time_base)
+
+    def keyframe_before(self, frame: int) -> int:
+        """The last keyframe at or before ``frame``; 0 where there is none."""
+        found = np.flatnonzero(self.keyframes[: frame + 1])
+        return int(found[-1]) if len(found) else 0
+
+    def to_bytes(self) -> bytes:
+        """The index as bytes, equal for equal indexes."""
+        head = np.array(
+            [self.time_base.numerator, self.time_base.denominator, self.last_duration, len(self)],
+            dtype="<i8",
+        )
+        return head.tobytes() + self.pts.astype("<i8").tobytes() + self.keyframes.tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> FrameIndex:
+        """The index that ``to_bytes`` gave."""
+        stream = io.BytesIO(data)
+        num, den, last, count = np.frombuffer(stream.read(32), dtype="<i8").tolist()
+        pts = np.frombuffer(stream.read(8 * count), dtype="<i8").astype(np.int64)
+        keyframes = np.frombuffer(stream.read(count), dtype=np.bool_)
+        return cls(pts, keyframes, Fraction(num, den), last)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorBlock:
+    """A run of frames that is the same however the video is cut into segments.
+
+    Attributes:
+        start_frame: first frame.
+        end_frame: frame after the last one.
+    """
+
+    start_frame: int
+    end_frame: int
+
+
+def anchors(index: FrameIndex) -> list[AnchorBlock]:
+    """The blocks of a video, in order: from keyframe to keyframe, between 1 and 10 s long."""
+    base = index.time_base
+    shortest, longest = BLOCK_MIN_S / float(base), BLOCK_MAX_S / float(base)
+    starts = [0]
+    for frame in range(1, len(index)):
+        length = int(index.pts[frame]) - int(index.pts[starts[-1]])
+        if (index.keyframes[frame] and length >= shortest) or length >= longest:
+            starts.append(frame)
+    # A tail too short to stand alone belongs to the block before it.
+    tail = int(index.pts[-1]) + index.last_duration - int(index.pts[starts[-1]])
+    if len(starts) > 1 and tail < shortest:
+        starts.pop()
+    ends = [*starts[1:], len(index)]
+    return [AnchorBlock(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def fingerprint_file(path: str) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read: {error.strerror}", path=path) from error
+
+
+def index_video(path: str) -> tuple[VideoInfo, FrameIndex]:
+    """Read a video's packets and its first frame, and hash its bytes.
+
+    Raises:
+        MediaError: it cannot be opened, or holds no frame that can be decoded.
+    """
+    digest: list[str] = []
+    hashing = threading.Thread(target=lambda: digest.append(fingerprint_file(path)), daemon=True)
+    with open_video(path) as (container, stream):
+        hashing.start()
+        found = _packet_index(container, stream, path)
+        has_audio = bool(container.streams.audio)
+        kind, codec = container.format.name, stream.codec_context.name
+        size_bytes = container.size
+    with open_video(path) as (container, stream):
+        first = _first_frame(container, stream, path)
+    if found is None:
+        found = _decoded_index(path)
+    hashing.join()
+    duration = Fraction(int(found.pts[-1]) - int(found.pts[0]) + found.last_duration)
+    duration_s = duration * found.time_base
+    rate = Fraction(len(found)) / duration_s if duration_s else Fraction(1)
+    rate = rate.limit_denominator(100_000)
+    info = VideoInfo(
+        path=path,
+        fingerprint=digest[0],
+        size_bytes=size_bytes,
+        container=kind,
+        codec=codec,
+        width=first.width,
+        height=first.height,
+        rotation=-first.rotation % 360,
+        time_base=(found.time_base.numerator, found.time_base.denominator),
+        avg_frame_rate=(rate.numerator, rate.denominator),
+        start_pts=int(found.pts[0]),
+        duration_s=float(duration_s),
+        frame_count=len(found),
+        has_audio=has_audio,
+    )
+    return info, found
+
+
+def _packet_index(container: InputContainer, stream: VideoStream, path: str) -> FrameIndex | None:
+    """The index from packets alone, or None where some packets carry no time stamp."""
+    pts: list[int] = []
+    keyframes: list[bool] = []
+    durations: list[int] = []
+    base = stream.time_base
+    try:
+        for packet in container.demux(stream):
+            # The last packet of a demuxer is an empty one that flushes the decoder; discarded ones
+            # lie outside the edit list and are never displayed.
+            if packet.size == 0 or packet.is_discard or packet.is_corrupt:
+                continue
+            if packet.pts is None:
+                return None
+            pts.append(packet.pts)
+            keyframes.append(packet.is_keyframe)
+            durations.append(packet.duration or 0)
+    except av.error.FFmpegError:
+        # The end of a truncated file: what came before it counts.
+        if not pts:
+            raise MediaError(f"{path}: no packet of it can be read", path=path) from None
+    if not pts or base is None:
+        raise MediaError(f"{path}: the video stream holds no frame", path=path)
+    return _ordered(pts, keyframes, durations, base)
+
+
+def _decoded_index(path: str) -> FrameIndex:
+    """The index from decoding everything, for streams whose packets carry no time stamps."""
+    pts: list[int] = []
+    keyframes: list[bool] = []
+    with open_video(path) as (container, stream):
+        base = stream.time_base
+        for frame in _decoded(container, stream):
+            if frame.pts is not None:
+                pts.append(frame.pts)
+                keyframes.append(frame.key_frame)
+    if not pts or base is None:
+        raise MediaError(f"{path}: its frames carry no time stamps", path=path)
+    return _ordered(pts, keyframes, [0] * len(pts), base)
+
+
+def _ordered(
+    pts: list[int], keyframes: list[bool], durations: list[int], base: Fraction
+) -> FrameIndex:
+    stamps, positions = np.unique(np.array(pts, dtype=np.int64), return_index=True)
+    flags = np.array(keyframes, dtype=np.bool_)[positions]
+    last = durations[int(positions[-1])]
+    if last <= 0:
+        span = int(stamps[-1] - stamps[0])
+        last = round(span / (len(stamps) - 1)) if len(stamps) > 1 else round(1 / (25 * base))
+    # Frames ahead of the first keyframe cannot be decoded.
+    first = int(np.argmax(flags)) if flags.any() else 0
+    return FrameIndex(stamps[first:], flags[first:], base, max(1, last))
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: str) -> Any:
+    for frame in _decoded(container, stream):
+        return frame
+    raise MediaError(
+        f"{path}: no frame of it can be decoded ({stream.codec_context.name})", path=path
+    )
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
+    stream.codec_context.thread_count = 1
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                continue
+    except av.error.FFmpegError:
+        return

@@ -1,0 +1,136 @@
+"""Opening videos safely, and what is known of one before a frame is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from mediaproc.errors import MediaError
+
+# Real containers only: playlists and scripts (hls, dash, concat) make FFmpeg open other files.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,ivf,gif,"
+    "h264,hevc,m4v,obu,wtv,dv,nut"
+)
+PROTOCOLS = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is known of a video.
+
+    Attributes:
+        path: as it was given.
+        fingerprint: SHA-256 of all its bytes, hex.
+        size_bytes: size of the file.
+        container: FFmpeg's name of the format.
+        codec: FFmpeg's name of the video codec.
+        width: of the coded frame, pixels.
+        height: of the coded frame, pixels.
+        rotation: degrees clockwise that turn the coded frame into the displayed one: 0, 90, 180
+            or 270.
+        time_base: seconds per PTS unit, as (numerator, denominator).
+        avg_frame_rate: frames per second over the whole, as (numerator, denominator).
+        start_pts: PTS of the first displayed frame.
+        duration_s: from the first frame to the end of the last, seconds.
+        frame_count: number of displayed frames.
+        has_audio: whether there is an audio stream.
+    """
+
+    path: str
+    fingerprint: str
+    size_bytes: int
+    container: str
+    codec: str
+    width: int
+    height: int
+    rotation: int
+    time_base: tuple[int, int]
+    avg_frame_rate: tuple[int, int]
+    start_pts: int
+    duration_s: float
+    frame_count: int
+    has_audio: bool
+
+    @property
+    def display_width(self) -> int:
+        """Width of the displayed frame, pixels."""
+        return self.height if self.rotation % 180 else self.width
+
+    @property
+    def display_height(self) -> int:
+        """Height of the displayed frame, pixels."""
+        return self.width if self.rotation % 180 else self.height
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            **asdict(self),
+            "time_base": list(self.time_base),
+            "avg_frame_rate": list(self.avg_frame_rate),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> VideoInfo:
+        """What ``to_json`` gave."""
+        return cls(
+            **{
+                **data,
+                "time_base": tuple(data["time_base"]),
+                "avg_frame_rate": tuple(data["avg_frame_rate"]),
+            }
+        )
+
+
+@contextmanager
+def open_video(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and its first video stream.
+
+    Only real container formats and local files are opened, whatever the file says of itself.
+
+    Raises:
+        MediaError: missing, a folder, empty, not a video container, damaged, or without video.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise MediaError(f"{path}: no such file", path=path)
+    if file.is_dir():
+        raise MediaError(f"{path}: is a folder, not a video file", path=path)
+    if file.stat().st_size == 0:
+        raise MediaError(f"{path}: the file is empty", path=path)
+    try:
+        container = av.open(
+            str(file),
+            "r",
+            container_options={"format_whitelist": FORMATS, "protocol_whitelist": PROTOCOLS},
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(
+            f"{path}: cannot be opened as a video: not a supported container, or its header is "
+            f"damaged or missing ({_reason(error)})",
+            path=path,
+        ) from error
+    with container:
+        streams = [
+            s
+            for s in container.streams.video
+            # A cover picture in an audio file is a video stream too.
+            if not s.disposition & av.stream.Disposition.attached_pic
+        ]
+        if not streams:
+            kinds = sorted({str(s.type) for s in container.streams}) or ["none"]
+            raise MediaError(
+                f"{path}: has no video stream; its streams: {', '.join(kinds)}", path=path
+            )
+        yield container, streams[0]
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

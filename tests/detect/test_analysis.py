@@ -1,0 +1,118 @@
+"""Problems of profiles, all at once, each at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from mediaproc.detect.analysis import analyze, check
+from mediaproc.detect.plan import Plan
+from mediaproc.detect.profile import load_profile, parse_profile
+from mediaproc.errors import ProfileError
+
+TEN_MISTAKES = """\
+version: 1
+name: mistakes
+colour: blue
+nodes:
+  frames: {stage: sample_framez}
+  other: {stage: sample_frames, config: {fps: -1, evry: 3}}
+  boxes: {stage: detect_objects, timeout: 3, when: "count(x", config: {engine: onxx}}
+  texts: {stage: detect_text, config: {skip_unchanged: 3}}
+  track: {stage: track_objects, from: {detections: [boxen]}}
+edges:
+  - other -> boxes
+  - boxes -> track
+"""
+
+EXPECTED = [
+    "<profile>:3:1: unknown key 'colour'; known: version, name",
+    "<profile>:5:12: unknown stage 'sample_framez'; did you mean 'sample_frames'?",
+    "<profile>:6:42: node 'other' (sample_frames): fps: -1 is below the minimum 0.01",
+    "<profile>:6:51: node 'other' (sample_frames): unknown field 'evry'; did you mean 'every'?",
+    "<profile>:7:34: node 'boxes' (detect_objects): timeout: works for async stages only",
+    "<profile>:7:46: node 'boxes' (detect_objects): when: expected ')'",
+    "<profile>:7:72: node 'boxes' (detect_objects): engine: 'onxx' is not one of: auto, torch, onnx",
+    "<profile>:8:3: node 'texts' (detect_text): reads 'frames', which 'other' writes, but no edge",
+    "<profile>:8:40: node 'texts' (detect_text): skip_unchanged: 3 is not of type bool",
+    "<profile>:9:40: node 'track' (track_objects): there is no node 'boxen'; did you mean 'boxes'?",
+]
+
+
+def test_analysis_reports_ten_mistakes_at_their_places() -> None:
+    said = [str(problem) for problem in analyze(parse_profile(TEN_MISTAKES)).problems]
+    for expected in EXPECTED:
+        assert any(line.startswith(expected) for line in said), (expected, said)
+
+
+def problems(stages: str) -> list[str]:
+    text = f"version: 1\nname: t\n{stages}"
+    return [problem.code for problem in analyze(parse_profile(text)).problems]
+
+
+@pytest.mark.parametrize(
+    ("stages", "codes"),
+    [
+        ("stages: [sample_frames, report]", []),
+        ("stages: [report, sample_frames]", []),
+        ("stages: [detect_text]", ["missing-read"]),
+        ("stages: [detect_text, sample_frames]", ["missing-read"]),
+        ("stages: [sample_frames, sample_frames]", ["duplicate-node"]),
+        ("stages: []\nnodes: {}", ["malformed"]),
+        ("stages: [sample_frames: {fps: two}]", ["bad-value"]),
+        ("stages: [sample_frames, detect_objects: {model: no/such.pt}]", ["missing-model"]),
+        ("stages: [sample_frames, detect_objects: {model: 'pkg:nope/x'}]", ["missing-model"]),
+        (
+            "nodes: {a: {stage: sample_frames}, b: {stage: sample_frames}, "
+            "c: {stage: detect_text}}",
+            ["ambiguous-read"],
+        ),
+        (
+            "nodes: {a: {stage: sample_frames}, b: {stage: sample_frames}, "
+            "c: {stage: detect_text, from: {frames: [a]}}}",
+            [],
+        ),
+        (
+            "nodes: {a: {stage: sample_frames}, b: {stage: detect_text}, "
+            "c: {stage: sample_frames}}\nedges: [a -> b]",
+            ["unreachable"],
+        ),
+        (
+            "nodes: {a: {stage: sample_frames}, b: {stage: detect_text}}\nedges: [a -> b, b -> a]",
+            ["cycle"],
+        ),
+        (
+            "nodes: {a: {stage: report}, b: {stage: report}}",
+            ["two-outputs"],
+        ),
+    ],
+)
+def test_analysis_finds(stages: str, codes: list[str]) -> None:
+    assert problems(stages) == codes
+
+
+def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
+    plan = check(parse_profile("version: 1\nname: t\nstages: [detect_shots]"))
+    assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots"]
+
+
+def test_analysis_plan_survives_json() -> None:
+    plan = check(load_profile("profiles/quickstart.yaml"))
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_profile_override_sets_a_field() -> None:
+    profile = load_profile("profiles/quickstart.yaml").with_overrides(
+        ["sample_frames.fps=4", "segment.max_s=3"]
+    )
+    plan = check(profile)
+    assert (plan.node("sample_frames").config["fps"], plan.segment.max_s) == (4.0, 3.0)
+
+
+def test_profile_override_of_an_unknown_node_names_the_near_one() -> None:
+    with pytest.raises(ProfileError, match="did you mean 'sample_frames'"):
+        load_profile("profiles/quickstart.yaml").with_overrides(["sample_frame.fps=4"])
+
+
+def test_profile_that_is_not_yaml_says_where() -> None:
+    with pytest.raises(ProfileError, match=r"<profile>:2:\d+: is not valid YAML"):
+        parse_profile("version: 1\nname: [")

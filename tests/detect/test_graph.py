@@ -1,0 +1,82 @@
+"""The graph: results, and what they must not depend on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+
+from mediaproc.blobs import LocalBlobStore
+from mediaproc.detect.checkpoint import open_sqlite_saver
+from mediaproc.detect.graph import build_graph, collect_tables
+from mediaproc.detect.models import ModelStore
+from mediaproc.detect.profile import parse_profile
+from mediaproc.errors import MediaError
+
+SHOTS = """
+version: 1
+name: shots
+segment: {max_s: MAX_S}
+stages:
+  - sample_frames: {fps: 5}
+  - detect_shots: {threshold: 20}
+  - report
+"""
+
+
+def run(
+    tmp_path: Path, clip: Path, max_s: str = "20", concurrency: int = 2, saver: Any = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    blobs = LocalBlobStore(tmp_path / "blobs")
+    profile = parse_profile(SHOTS.replace("MAX_S", max_s))
+    config = {"configurable": {"thread_id": f"job-{max_s}-{concurrency}"}}
+    with open_sqlite_saver(tmp_path / "checkpoints.db") as own:
+        graph = build_graph(
+            profile,
+            blobs=blobs,
+            models=ModelStore(tmp_path),
+            checkpointer=saver or own,
+            concurrency=concurrency,
+        )
+        report = graph.invoke({"video": str(clip)}, config, durability="sync")["report"]
+        tables = collect_tables(graph.get_state(config).values, blobs)
+    return report, {name: table.records() for name, table in tables.items()}
+
+
+def test_graph_finds_the_cut_of_a_rendered_clip(tmp_path: Path, squares_clip: Path) -> None:
+    report, tables = run(tmp_path, squares_clip)
+    assert [shot["start_frame"] for shot in report["shots"]] == [0, 75]
+    assert report["sampled_frames"] == 30
+    assert len(tables["frame_scores"]) == 150
+
+
+@pytest.mark.parametrize(("max_s", "concurrency"), [("1", 1), ("1", 4), ("2.5", 2)])
+def test_graph_results_do_not_depend_on_segments_or_concurrency(
+    tmp_path: Path, squares_clip: Path, max_s: str, concurrency: int
+) -> None:
+    whole = run(tmp_path, squares_clip, "100", 1)
+    assert json.dumps(run(tmp_path, squares_clip, max_s, concurrency)) == json.dumps(whole)
+
+
+def test_graph_runs_under_a_foreign_checkpointer(tmp_path: Path, squares_clip: Path) -> None:
+    own = run(tmp_path, squares_clip, "1")
+    assert run(tmp_path, squares_clip, "1", saver=InMemorySaver()) == own
+
+
+async def test_graph_runs_async(tmp_path: Path, squares_clip: Path) -> None:
+    profile = parse_profile(SHOTS.replace("MAX_S", "1"))
+    graph = build_graph(
+        profile, blobs=LocalBlobStore(tmp_path / "blobs"), models=ModelStore(tmp_path)
+    )
+    result = await graph.ainvoke({"video": str(squares_clip)})
+    assert [shot["start_frame"] for shot in result["report"]["shots"]] == [0, 75]
+
+
+def test_graph_names_a_span_without_frames(tmp_path: Path, squares_clip: Path) -> None:
+    profile = parse_profile(SHOTS.replace("MAX_S", "1"))
+    graph = build_graph(profile, blobs=LocalBlobStore(tmp_path), models=ModelStore(tmp_path))
+    with pytest.raises(MediaError, match=r"no frame between 100 s and the end; the video lasts 6"):
+        graph.invoke({"video": str(squares_clip), "span": {"from_s": 100.0}})
