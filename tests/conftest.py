@@ -1,27 +1,47 @@
-"""What every test gets: a clean environment and a home of its own."""
+"""What every test gets: a clean environment, and a home and working directory of its own."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-# Read when LangGraph is first imported, so it is set before any test module is.
-os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
-os.environ["YOLO_OFFLINE"] = "true"
+_CLEARED_PREFIXES = ("AWS_", "LANGCHAIN_", "LANGGRAPH_", "LANGSMITH_", "MEDIAPROC_", "YOLO_")
+_CLEARED_NAMES = ("ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+# At import, before any test module: some libraries read these when they are imported, and the
+# subprocesses of tests inherit them.
+for _name in list(os.environ):
+    if _name.upper().startswith(_CLEARED_PREFIXES) or _name.upper() in _CLEARED_NAMES:
+        del os.environ[_name]
+os.environ.update(
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    LANGGRAPH_STRICT_MSGPACK="true",
+    LANGSMITH_TRACING="false",
+    YOLO_AUTOINSTALL="false",
+    YOLO_OFFLINE="true",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Homes for what fixtures of a wider scope than a test write."""
+    os.environ["MEDIAPROC_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ["YOLO_CONFIG_DIR"] = str(tmp_path_factory.mktemp("ultralytics"))
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    for name in list(os.environ):
-        if name.startswith(("MEDIAPROC_", "AWS_")) or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has its own home, and an empty working directory: no ``.env``, no ``runs/``."""
     monkeypatch.setenv("MEDIAPROC_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +52,7 @@ def squares_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "squares.mp4"
     noise = np.random.default_rng(1).integers(0, 60, (240, 320, 3), dtype=np.uint8)
 
-    def frames():
+    def frames() -> Iterator[npt.NDArray[np.uint8]]:
         for number in range(150):
             image = noise.copy() if number < 75 else 255 - noise
             left = 2 * (number % 75)

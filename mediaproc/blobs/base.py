@@ -31,7 +31,7 @@ class BlobRef:
     @property
     def key(self) -> str:
         """Name of the object within a store."""
-        return f"blobs/{self.sha256[:2]}/{self.sha256}"
+        return f"{self.sha256[:2]}/{self.sha256}"
 
     def to_json(self) -> dict[str, Any]:
         """The reference as JSON values."""

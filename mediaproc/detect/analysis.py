@@ -85,7 +85,7 @@ class _Analysis:
         ahead = resolve.ancestors(predecessors)
         inputs = {node: self._inputs(node, ahead) for node in self.stages}
         self._outputs()
-        self._unused(inputs, predecessors)
+        self._unused(predecessors)
         self.problems.sort(key=lambda p: (p.line or 0, p.column or 0))
         if any(problem.severity == "error" for problem in self.problems):
             return Analysis(tuple(self.problems), None)
@@ -334,9 +334,7 @@ class _Analysis:
                     self._say(self.specs[node].at, "two-outputs", message, self.specs[node])
                 owners.setdefault(channel, node)
 
-    def _unused(
-        self, inputs: dict[str, dict[str, tuple[str, ...]]], predecessors: dict[str, set[str]]
-    ) -> None:
+    def _unused(self, predecessors: dict[str, set[str]]) -> None:
         """Nodes that explicit edges leave out are an error; outputs that nobody reads are not."""
         if self.profile.edges is None or len(self.specs) < 2:
             return

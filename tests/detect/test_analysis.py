@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mediaproc.detect.analysis import analyze, check
 from mediaproc.detect.plan import Plan
 from mediaproc.detect.profile import load_profile, parse_profile
 from mediaproc.errors import ProfileError
+
+QUICKSTART = Path(__file__).parents[2] / "profiles" / "quickstart.yaml"
 
 TEN_MISTAKES = """\
 version: 1
@@ -31,7 +35,7 @@ EXPECTED = [
     "<profile>:6:51: node 'other' (sample_frames): unknown field 'evry'; did you mean 'every'?",
     "<profile>:7:34: node 'boxes' (detect_objects): timeout: works for async stages only",
     "<profile>:7:46: node 'boxes' (detect_objects): when: expected ')'",
-    "<profile>:7:72: node 'boxes' (detect_objects): engine: 'onxx' is not one of: auto, torch, onnx",
+    "<profile>:7:72: node 'boxes' (detect_objects): engine: 'onxx' is not one of: auto",
     "<profile>:8:3: node 'texts' (detect_text): reads 'frames', which 'other' writes, but no edge",
     "<profile>:8:40: node 'texts' (detect_text): skip_unchanged: 3 is not of type bool",
     "<profile>:9:40: node 'track' (track_objects): there is no node 'boxen'; did you mean 'boxes'?",
@@ -96,21 +100,19 @@ def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
 
 
 def test_analysis_plan_survives_json() -> None:
-    plan = check(load_profile("profiles/quickstart.yaml"))
+    plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan
 
 
 def test_profile_override_sets_a_field() -> None:
-    profile = load_profile("profiles/quickstart.yaml").with_overrides(
-        ["sample_frames.fps=4", "segment.max_s=3"]
-    )
+    profile = load_profile(QUICKSTART).with_overrides(["sample_frames.fps=4", "segment.max_s=3"])
     plan = check(profile)
     assert (plan.node("sample_frames").config["fps"], plan.segment.max_s) == (4.0, 3.0)
 
 
 def test_profile_override_of_an_unknown_node_names_the_near_one() -> None:
     with pytest.raises(ProfileError, match="did you mean 'sample_frames'"):
-        load_profile("profiles/quickstart.yaml").with_overrides(["sample_frame.fps=4"])
+        load_profile(QUICKSTART).with_overrides(["sample_frame.fps=4"])
 
 
 def test_profile_that_is_not_yaml_says_where() -> None:

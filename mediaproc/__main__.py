@@ -1,0 +1,5 @@
+"""``python -m mediaproc``."""
+
+from mediaproc.cli import main
+
+main()

@@ -1,0 +1,123 @@
+"""What the commands share: exit codes, output, the workspace, and running a job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mediaproc.errors import JobError, SettingsError
+
+if TYPE_CHECKING:
+    from langgraph.runtime import RunControl
+
+    from mediaproc.jobs import Job, Workspace
+
+DONE, FAILED, USAGE, INVALID, WAITING, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class ProgressMode(StrEnum):
+    """How progress is shown."""
+
+    AUTO = "auto"
+    BAR = "bar"
+    LOG = "log"
+    JSONL = "jsonl"
+    NONE = "none"
+
+
+def fail(message: str) -> None:
+    """Say something on stderr."""
+    print(message, file=sys.stderr)
+
+
+def show_json(data: Any) -> None:
+    """Print data on stdout."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def open_workspace(concurrency: int | None = None) -> Workspace:
+    """The workspace that the settings name."""
+    from mediaproc.jobs import Workspace
+    from mediaproc.settings import load_settings
+
+    settings = load_settings()
+    _log_to_stderr(settings.log_level)
+    for name, value in (("DATABASE", settings.database), ("BLOBS", settings.blobs)):
+        if value is not None and "://" in value:
+            raise SettingsError(f"MEDIAPROC_{name}: this version keeps jobs in local files only")
+    return Workspace(
+        settings.home,
+        database=Path(settings.database_location),
+        blobs=Path(settings.blobs_location),
+        concurrency=concurrency or settings.concurrency,
+        threads=settings.threads,
+    )
+
+
+def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool) -> int:
+    """Run a job with progress, stop it cleanly on Ctrl-C, say how it ended; the exit code."""
+    from mediaproc.cli.progress import display
+
+    with _stoppable() as control, display(mode, job) as on_event:
+        job = workspace.run(job, control=control, on_event=on_event)
+    if as_json:
+        show_json(job.to_json())
+    elif job.status == "done":
+        print(f"{job.id} done: results in {job.out_dir}")
+    if job.status == "interrupted":
+        fail(f"mediaproc: {job.id} interrupted; go on with: mediaproc resume {job.id}")
+        return INTERRUPTED
+    if job.status == "failed":
+        fail(f"mediaproc: error: {job.error}")
+        fail(f"mediaproc: {job.id} failed; go on with: mediaproc resume {job.id}")
+        return FAILED
+    if job.error:
+        fail(f"mediaproc: {job.id} {job.error}")
+        return FAILED
+    return DONE
+
+
+def refuse_finished(job: Job) -> None:
+    """JobError where there is nothing left to do."""
+    if job.status == "done":
+        raise JobError(f"job {job.id} is done: its results are in {job.out_dir}")
+
+
+@contextmanager
+def _stoppable() -> Iterator[RunControl]:
+    """Ctrl-C (and SIGTERM) stop at the next safe point; a second one kills."""
+    from langgraph.runtime import RunControl
+
+    control = RunControl()
+
+    def stop(number: int, frame: Any) -> None:
+        if control.drain_requested:
+            os._exit(INTERRUPTED)
+        fail("mediaproc: stopping when the stages at work have ended; Ctrl-C again kills")
+        control.request_drain("interrupted")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield control
+        return
+    before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield control
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _log_to_stderr(level: str) -> None:
+    import logging
+
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )

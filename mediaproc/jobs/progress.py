@@ -1,0 +1,75 @@
+"""How far a job is: what progress bars, log lines and programs show, from one stream of events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class NodeProgress:
+    """How far a node is.
+
+    Attributes:
+        node: its id.
+        total: calls in all: segments, or 1.
+        done: calls that have ended.
+        seconds: time spent in them.
+        items: rows written, by channel.
+    """
+
+    node: str
+    total: int = 1
+    done: int = 0
+    seconds: float = 0.0
+    items: dict[str, int] = field(default_factory=dict)
+
+
+class Progress:
+    """Folds the graph's events.
+
+    Attributes:
+        nodes: progress by node, in the order in which nodes were first heard of.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.nodes: dict[str, NodeProgress] = {}
+        self._started = time.monotonic()
+
+    def add(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Take in an event of the graph; the event for a program that follows the job."""
+        kind = event["type"]
+        if kind == "planned":
+            for node in event["nodes"]:
+                self.nodes[node] = NodeProgress(node, total=event["segments"])
+        elif kind == "node":
+            progress = self.nodes.setdefault(event["node"], NodeProgress(event["node"]))
+            progress.done += 1
+            progress.seconds += event["seconds"]
+            for channel, count in event["items"].items():
+                progress.items[channel] = progress.items.get(channel, 0) + count
+            # A resumed job does not repeat finished calls, so a node may end short of its total.
+            elapsed = time.monotonic() - self._started
+            rate = progress.done / elapsed if elapsed > 0 else 0.0
+            left = max(0, progress.total - progress.done)
+            return {
+                "job": self.job_id,
+                **event,
+                "done": progress.done,
+                "total": progress.total,
+                "rate": rate,
+                "eta_s": left / rate if rate else None,
+            }
+        return {"job": self.job_id, **event}
+
+    def timings(self, before: Mapping[str, Any]) -> dict[str, Any]:
+        """Calls and seconds by node, added to those of earlier runs."""
+        merged = {node: dict(timing) for node, timing in before.items()}
+        for node, progress in self.nodes.items():
+            timing = merged.setdefault(node, {"calls": 0, "seconds": 0.0})
+            timing["calls"] += progress.done
+            timing["seconds"] = round(timing["seconds"] + progress.seconds, 3)
+        return merged

@@ -1,0 +1,156 @@
+"""Which jobs there are and how far they came, in SQLite."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from mediaproc.errors import JobError
+
+JobStatus = Literal["queued", "running", "done", "failed", "interrupted", "waiting"]
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run of a profile over a video.
+
+    Attributes:
+        id: ``[A-Za-z0-9_-]{1,64}``; also the graph's thread id.
+        video: path of the video.
+        profile: name of the profile.
+        plan: the checked profile with defaults filled in, as JSON.
+        span: the piece of the video to look at.
+        out_dir: where results go.
+        status: how far it came.
+        created_at: seconds since 1970.
+        updated_at: seconds since 1970.
+        error: why it failed, in one line, or None.
+        runs: how often it was started, resumes included.
+        timings: node -> calls and seconds, over all runs.
+    """
+
+    id: str
+    video: str
+    profile: str
+    plan: dict[str, Any]
+    span: dict[str, Any]
+    out_dir: str
+    status: JobStatus = "queued"
+    created_at: float = 0.0
+    updated_at: float = 0.0
+    error: str | None = None
+    runs: int = 0
+    timings: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a person or a program wants to know of it; the plan is left out."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "video": self.video,
+            "profile": self.profile,
+            "span": self.span,
+            "out_dir": self.out_dir,
+            "created_at": _iso(self.created_at),
+            "updated_at": _iso(self.updated_at),
+            "runs": self.runs,
+            "error": self.error,
+        }
+
+
+class JobStore:
+    """Jobs in a SQLite file.
+
+    Args:
+        path: the file; made with its folder on first use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self, job: Job) -> Job:
+        """Add a job; JobError where the id is not legal or taken."""
+        if not _ID.match(job.id):
+            raise JobError(f"job id {job.id!r} is not legal: 1 to 64 letters, digits, '-' and '_'")
+        job = replace(job, created_at=time.time(), updated_at=time.time())
+        with self._open() as database:
+            try:
+                database.execute("INSERT INTO jobs VALUES (?, ?, ?)", _row(job))
+            except sqlite3.IntegrityError:
+                raise JobError(
+                    f"there is a job {job.id!r} already; resume it with: mediaproc resume "
+                    f"{job.id}, or remove it with: mediaproc jobs rm {job.id}"
+                ) from None
+        return job
+
+    def update(self, job: Job) -> Job:
+        """Keep the job's new state."""
+        job = replace(job, updated_at=time.time())
+        with self._open() as database:
+            database.execute("UPDATE jobs SET created_at = ?2, data = ?3 WHERE id = ?1", _row(job))
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """A job by its id; JobError names near ones."""
+        with self._open() as database:
+            row = database.execute("SELECT data FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is not None:
+                return Job(**json.loads(row[0]))
+            ids = [found for (found,) in database.execute("SELECT id FROM jobs")]
+        near = difflib.get_close_matches(job_id, ids, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "list them with: mediaproc jobs list"
+        raise JobError(f"there is no job {job_id!r}; {hint}")
+
+    def list(self) -> list[Job]:
+        """All jobs, newest first."""
+        with self._open() as database:
+            rows = database.execute("SELECT data FROM jobs ORDER BY created_at DESC, id").fetchall()
+        return [Job(**json.loads(data)) for (data,) in rows]
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job."""
+        with self._open() as database:
+            database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self.path, timeout=60.0)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS jobs"
+                " (id TEXT PRIMARY KEY, created_at REAL NOT NULL, data TEXT NOT NULL)"
+            )
+            with database:
+                yield database
+        except sqlite3.DatabaseError as error:
+            raise JobError(f"the job database {self.path} cannot be used: {error}") from error
+        finally:
+            database.close()
+
+
+def new_job_id() -> str:
+    """An id that sorts by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _row(job: Job) -> tuple[str, float, str]:
+    data = {name: getattr(job, name) for name in Job.__slots__}
+    return job.id, job.created_at, json.dumps(data)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,79 @@
+"""The command line: exit codes, messages, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = str(ROOT / "profiles" / "quickstart.yaml")
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mediaproc", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", QUICKSTART], ["stages"]])
+def test_cli_light_commands_import_neither_torch_nor_langgraph(arguments: list[str]) -> None:
+    code = (
+        "import sys; sys.argv[0] = 'mediaproc'\n"
+        "from mediaproc.cli import main\n"
+        "try:\n    main()\nexcept SystemExit: pass\n"
+        "print([m for m in ('torch', 'langgraph', 'cv2', 'ultralytics') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_cli_validate_exits_3_and_prints_every_problem(tmp_path: Path) -> None:
+    profile = tmp_path / "bad.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [sampel_frames, detect_txt]\n")
+    done = call("validate", str(profile))
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 2
+    assert f"{profile}:3:10: unknown stage 'sampel_frames'" in done.stderr
+
+
+def test_cli_validate_json_lists_problems() -> None:
+    assert json.loads(call("validate", "--json", QUICKSTART).stdout) == []
+
+
+def test_cli_validate_graph_prints_mermaid() -> None:
+    lines = call("validate", "--graph", QUICKSTART).stdout.splitlines()
+    assert lines[0] == "flowchart TD"
+    assert "  sample_frames --> detect_text" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["detect", "-p", "none.yaml", "x.mp4"], 3, "none.yaml: cannot be read: No such file"),
+        (["detect", "-p", QUICKSTART, "none.mp4"], 1, "none.mp4: no such file"),
+        (["resume", "nope"], 1, "there is no job 'nope'"),
+        (["detect"], 2, "Missing"),
+        (["stages", "nope"], 1, "Unknown stage: 'nope'"),
+    ],
+)
+def test_cli_says_what_is_wrong_in_one_line(arguments: list[str], code: int, message: str) -> None:
+    done = call(*arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_cli_detect_writes_results_and_lists_the_job(tmp_path: Path, squares_clip: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [sample_frames, detect_shots, report]\n")
+    out = tmp_path / "out"
+    done = call("detect", "-p", str(profile), str(squares_clip), "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "done"
+    assert json.loads((out / "report.json").read_text())["sampled_frames"] == 12
+    assert [job["status"] for job in json.loads(call("jobs", "list", "--json").stdout)] == ["done"]
