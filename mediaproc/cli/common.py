@@ -10,10 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mediaproc.errors import JobError, SettingsError
+from mediaproc.errors import JobError
 
 if TYPE_CHECKING:
     from langgraph.runtime import RunControl
@@ -44,22 +43,12 @@ def show_json(data: Any) -> None:
 
 
 def open_workspace(concurrency: int | None = None) -> Workspace:
-    """The workspace that the settings name."""
-    from mediaproc.jobs import Workspace
+    """The workspace that the settings name, with logging set up."""
+    from mediaproc import api
     from mediaproc.settings import load_settings
 
-    settings = load_settings()
-    _log_to_stderr(settings.log_level)
-    for name, value in (("DATABASE", settings.database), ("BLOBS", settings.blobs)):
-        if value is not None and "://" in value:
-            raise SettingsError(f"MEDIAPROC_{name}: this version keeps jobs in local files only")
-    return Workspace(
-        settings.home,
-        database=Path(settings.database_location),
-        blobs=Path(settings.blobs_location),
-        concurrency=concurrency or settings.concurrency,
-        threads=settings.threads,
-    )
+    _log_to_stderr(load_settings().log_level)
+    return api.open_workspace(concurrency=concurrency)
 
 
 def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool) -> int:

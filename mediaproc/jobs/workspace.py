@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import RunControl
 
+    from mediaproc.detect.checkpoint import StageCheckpointer
     from mediaproc.detect.plan import Plan
 
 # Versions that results may depend on.
@@ -51,6 +53,12 @@ class Workspace:
         self.threads = threads
         self.store = JobStore(database or home / "jobs.sqlite")
         self.blobs = LocalBlobStore(blobs or home / "blobs")
+
+    def checkpointer(self) -> AbstractContextManager[StageCheckpointer]:
+        """The checkpointer in which the jobs are kept."""
+        from mediaproc.detect.checkpoint import open_sqlite_saver
+
+        return open_sqlite_saver(self.home / "checkpoints.sqlite")
 
     def create(
         self,
@@ -96,13 +104,12 @@ class Workspace:
         """
         from langgraph.errors import GraphDrained
 
-        from mediaproc.detect.checkpoint import open_sqlite_saver
         from mediaproc.detect.graph import build_graph
         from mediaproc.detect.models import ModelStore
         from mediaproc.detect.plan import Plan
 
         progress = Progress(job.id)
-        with open_sqlite_saver(self.home / "checkpoints.sqlite") as saver:
+        with self.checkpointer() as saver:
             graph = build_graph(
                 Plan.from_json(job.plan),
                 blobs=self.blobs,
@@ -145,10 +152,8 @@ class Workspace:
 
     def remove(self, job_id: str) -> Job:
         """Forget a job and its checkpoints; its results stay where they are."""
-        from mediaproc.detect.checkpoint import open_sqlite_saver
-
         job = self.store.get(job_id)
-        with open_sqlite_saver(self.home / "checkpoints.sqlite") as saver:
+        with self.checkpointer() as saver:
             saver.delete_thread(job_id)
         self.store.remove(job_id)
         return job

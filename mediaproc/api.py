@@ -1,0 +1,90 @@
+"""The Python API: an entry point that reads the settings, as the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mediaproc.blobs import BlobStore, LocalBlobStore
+from mediaproc.detect.profile import Profile, load_profile
+from mediaproc.errors import SettingsError
+from mediaproc.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.graph.state import CompiledStateGraph
+
+    from mediaproc.detect.checkpoint import StageCheckpointer
+    from mediaproc.detect.plan import Plan
+    from mediaproc.jobs import Workspace
+
+__all__ = ["build_graph", "load_profile", "open_checkpointer", "open_workspace"]
+
+
+def build_graph(
+    profile: Profile | Plan,
+    *,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    blobs: BlobStore | None = None,
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The graph of a profile, with models, blobs and concurrency from the settings.
+
+    Args:
+        profile: what ``load_profile`` gave.
+        checkpointer: what ``open_checkpointer`` gave, any other LangGraph saver, or None.
+        blobs: where stages keep binary data; the settings' store where None.
+
+    Returns:
+        A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``, sync and async.
+
+    Raises:
+        ProfileError: the profile has problems; all are in it.
+        SettingsError: a setting is not valid.
+    """
+    from mediaproc.detect import graph
+    from mediaproc.detect.models import ModelStore
+
+    settings = load_settings()
+    return graph.build_graph(
+        profile,
+        blobs=blobs or LocalBlobStore(_local(settings)["blobs"]),
+        models=ModelStore(settings.home / "models", threads=settings.threads),
+        checkpointer=checkpointer,
+        concurrency=settings.concurrency,
+    )
+
+
+@contextmanager
+def open_checkpointer() -> Iterator[StageCheckpointer]:
+    """The checkpointer that the settings name; the one in which jobs are kept."""
+    with open_workspace().checkpointer() as saver:
+        yield saver
+
+
+def open_workspace(*, concurrency: int | None = None) -> Workspace:
+    """The jobs of the settings' home folder.
+
+    Args:
+        concurrency: how many stages work at once; the settings' number where None.
+    """
+    from mediaproc.jobs import Workspace
+
+    settings = load_settings()
+    return Workspace(
+        settings.home,
+        **_local(settings),
+        concurrency=concurrency or settings.concurrency,
+        threads=settings.threads,
+    )
+
+
+def _local(settings: Settings) -> dict[str, Path]:
+    places = {"database": settings.database_location, "blobs": settings.blobs_location}
+    for name, place in places.items():
+        if "://" in place:
+            raise SettingsError(
+                f"MEDIAPROC_{name.upper()}: this version keeps jobs and blobs in local files only"
+            )
+    return {name: Path(place) for name, place in places.items()}
