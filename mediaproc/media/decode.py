@@ -90,46 +90,51 @@ def _forward(
     wanted: dict[int, int],
     last: int,
 ) -> Iterator[Any]:
-    """Frames from the keyframe at or before ``start`` on, until past ``last``."""
+    """Frames from a keyframe at or before ``start`` on, until past ``last``."""
+    keyframe = index.keyframe_before(start)
+    while True:
+        frames = _from_keyframe(container, stream, index, keyframe, wanted, last)
+        first = next(frames, None)
+        # Seeking in some containers lands too late, and not every frame that a container calls a
+        # keyframe is one where decoding can begin: then it begins at an earlier one.
+        if keyframe == 0 or (first is not None and first.pts <= int(index.pts[start])):
+            if first is not None:
+                yield first
+            yield from frames
+            return
+        keyframe = index.keyframe_before(keyframe - 1)
+
+
+def _from_keyframe(
+    container: InputContainer,
+    stream: VideoStream,
+    index: FrameIndex,
+    keyframe: int,
+    wanted: dict[int, int],
+    last: int,
+) -> Iterator[Any]:
     context = stream.codec_context
-    # Frame threads would keep several packets in flight, each with its own idea of what to skip.
-    context.thread_count = 1
-    for packet in _packets_from(container, stream, index, start):
+    if not context.is_open:
+        # Frame threads would keep several packets in flight, each with its own idea of what to
+        # skip.
+        context.thread_count = 1
+    if keyframe == 0:
+        container.seek(0, backward=True)
+    else:
+        container.seek(int(index.pts[keyframe]), stream=stream, backward=True)
+    for packet in _until_error(container, stream):
         context.skip_frame = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             continue
         for frame in frames:
+            if frame.pts is None:
+                continue
             yield frame
             # Frames come out in presentation order.
-            if frame.pts is not None and frame.pts > last:
+            if frame.pts > last:
                 return
-
-
-def _packets_from(
-    container: InputContainer, stream: VideoStream, index: FrameIndex, start: int
-) -> Iterator[Packet[VideoStream]]:
-    """Packets from a keyframe at or before frame ``start``, wherever the seek really lands."""
-    keyframe = index.keyframe_before(start)
-    if keyframe == 0:
-        yield from _until_error(container, stream)
-        return
-    while True:
-        target = int(index.pts[keyframe])
-        container.seek(target, stream=stream, backward=True, any_frame=False)
-        packets = _until_error(container, stream)
-        first = next((p for p in packets if p.is_keyframe or not p.size), None)
-        landed = first is not None and first.size > 0
-        if landed and first is not None and (first.pts is None or first.pts <= index.pts[start]):
-            yield first
-            yield from packets
-            return
-        if keyframe == 0:
-            container.seek(0, stream=stream, backward=True)
-            yield from _until_error(container, stream)
-            return
-        keyframe = index.keyframe_before(keyframe - 1)
 
 
 def _until_error(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
