@@ -62,16 +62,16 @@ def decode_frames(
     """
     if not len(wanted):
         return
-    numbers = {int(index.pts[i]): i for i in wanted}
-    last = int(index.pts[wanted[-1]])
+    numbers = {int(index.labels[i]): i for i in wanted}
     done: set[int] = set()
     with open_video(path) as (container, stream):
-        for frame in _forward(container, stream, index, wanted[0], numbers, last):
-            number = numbers.get(frame.pts)
+        for label, frame in _forward(container, stream, index, wanted, numbers):
+            number = numbers.get(label)
             if number is None or number in done:
                 continue
             done.add(number)
-            yield DecodedFrame(number, frame.pts, index.time_s(number), _image(frame, size_wh))
+            pts, time_s = int(index.pts[number]), index.time_s(number)
+            yield DecodedFrame(number, pts, time_s, _image(frame, size_wh))
             if len(done) == len(numbers):
                 return
     lost = next(i for i in wanted if i not in done)
@@ -86,18 +86,19 @@ def _forward(
     container: InputContainer,
     stream: VideoStream,
     index: FrameIndex,
-    start: int,
-    wanted: dict[int, int],
-    last: int,
-) -> Iterator[Any]:
-    """Frames from a keyframe at or before ``start`` on, until past ``last``."""
-    keyframe = index.keyframe_before(start)
+    wanted: Sequence[int],
+    numbers: dict[int, int],
+) -> Iterator[tuple[int, Any]]:
+    """Frames, with their labels, from a keyframe at or before the first wanted one to the last."""
+    keyframe = index.keyframe_before(wanted[0])
+    ahead = {int(label) for label in index.labels[: wanted[0] + 1]}
+    after = {int(label) for label in index.labels[wanted[-1] + 1 :][:1]}
     while True:
-        frames = _from_keyframe(container, stream, index, keyframe, wanted, last)
+        frames = _from_keyframe(container, stream, index, keyframe, numbers, after)
         first = next(frames, None)
         # Seeking in some containers lands too late, and not every frame that a container calls a
         # keyframe is one where decoding can begin: then it begins at an earlier one.
-        if keyframe == 0 or (first is not None and first.pts <= int(index.pts[start])):
+        if keyframe == 0 or (first is not None and first[0] in ahead):
             if first is not None:
                 yield first
             yield from frames
@@ -110,9 +111,9 @@ def _from_keyframe(
     stream: VideoStream,
     index: FrameIndex,
     keyframe: int,
-    wanted: dict[int, int],
-    last: int,
-) -> Iterator[Any]:
+    numbers: dict[int, int],
+    after: set[int],
+) -> Iterator[tuple[int, Any]]:
     context = stream.codec_context
     if not context.is_open:
         # Frame threads would keep several packets in flight, each with its own idea of what to
@@ -121,9 +122,10 @@ def _from_keyframe(
     if keyframe == 0:
         container.seek(0, backward=True)
     else:
-        container.seek(int(index.pts[keyframe]), stream=stream, backward=True)
+        container.seek(int(index.labels[keyframe]), stream=stream, backward=True)
     for packet in _until_error(container, stream):
-        context.skip_frame = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
+        keep = not packet.size or packet.pts in numbers or packet.pts in after
+        context.skip_frame = "DEFAULT" if keep else "NONREF"
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
@@ -131,9 +133,9 @@ def _from_keyframe(
         for frame in frames:
             if frame.pts is None:
                 continue
-            yield frame
-            # Frames come out in presentation order.
-            if frame.pts > last:
+            yield frame.pts, frame
+            # Frames come out in the order in which they are shown.
+            if frame.pts in after:
                 return
 
 

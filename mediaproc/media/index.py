@@ -6,7 +6,7 @@ import hashlib
 import io
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -32,12 +32,15 @@ class FrameIndex:
     Attributes:
         pts: presentation time stamps, ascending, shape (N,), int64.
         keyframes: whether decoding can start at the frame, shape (N,), bool.
+        labels: the time stamps that the decoder puts on the frames, shape (N,), int64: equal to
+            ``pts``, but for containers without presentation times, where they are out of order.
         time_base: seconds per PTS unit.
         last_duration: length of the last frame, in PTS units.
     """
 
     pts: npt.NDArray[np.int64]
     keyframes: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.int64]
     time_base: Fraction
     last_duration: int
 
@@ -66,7 +69,8 @@ class FrameIndex:
             [self.time_base.numerator, self.time_base.denominator, self.last_duration, len(self)],
             dtype="<i8",
         )
-        return head.tobytes() + self.pts.astype("<i8").tobytes() + self.keyframes.tobytes()
+        stamps = self.pts.astype("<i8").tobytes() + self.labels.astype("<i8").tobytes()
+        return head.tobytes() + stamps + self.keyframes.tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FrameIndex:
@@ -74,8 +78,9 @@ class FrameIndex:
         stream = io.BytesIO(data)
         num, den, last, count = np.frombuffer(stream.read(32), dtype="<i8").tolist()
         pts = np.frombuffer(stream.read(8 * count), dtype="<i8").astype(np.int64)
+        labels = np.frombuffer(stream.read(8 * count), dtype="<i8").astype(np.int64)
         keyframes = np.frombuffer(stream.read(count), dtype=np.bool_)
-        return cls(pts, keyframes, Fraction(num, den), last)
+        return cls(pts, keyframes, labels, Fraction(num, den), last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,9 @@ def index_video(path: str) -> tuple[VideoInfo, FrameIndex]:
     hashing = threading.Thread(target=lambda: digest.append(fingerprint_file(path)), daemon=True)
     with open_video(path) as (container, stream):
         hashing.start()
-        found = _packet_index(container, stream, path)
+        # AVI stores no presentation times: only decoding tells the order of its frames.
+        ordered = container.format.name != "avi"
+        found = _packet_index(container, stream, path) if ordered else None
         has_audio = bool(container.streams.audio)
         kind, codec = container.format.name, stream.codec_context.name
         size_bytes = container.size
@@ -186,18 +193,19 @@ def _packet_index(container: InputContainer, stream: VideoStream, path: str) -> 
 
 
 def _decoded_index(path: str) -> FrameIndex:
-    """The index from decoding everything, for streams whose packets carry no time stamps."""
-    pts: list[int] = []
+    """The index from decoding everything, for packets that do not tell when they are shown."""
+    labels: list[int] = []
     keyframes: list[bool] = []
     with open_video(path) as (container, stream):
         base = stream.time_base
         for frame in _decoded(container, stream):
-            if frame.pts is not None:
-                pts.append(frame.pts)
+            if frame.pts is not None and frame.pts not in labels[-64:]:
+                labels.append(frame.pts)
                 keyframes.append(frame.key_frame)
-    if not pts or base is None:
+    if not labels or base is None:
         raise MediaError(f"{path}: its frames carry no time stamps", path=path)
-    return _ordered(pts, keyframes, [0] * len(pts), base)
+    found = _ordered(sorted(labels), keyframes, [0] * len(labels), base)
+    return replace(found, labels=np.array(labels[-len(found) :], dtype=np.int64))
 
 
 def _ordered(
@@ -211,7 +219,7 @@ def _ordered(
         last = round(span / (len(stamps) - 1)) if len(stamps) > 1 else round(1 / (25 * base))
     # Frames ahead of the first keyframe cannot be decoded.
     first = int(np.argmax(flags)) if flags.any() else 0
-    return FrameIndex(stamps[first:], flags[first:], base, max(1, last))
+    return FrameIndex(stamps[first:], flags[first:], stamps[first:], base, max(1, last))
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: str) -> Any:
