@@ -135,4 +135,4 @@ def test_env_example_values_are_valid_and_commented() -> None:
         assert all(line.startswith("# ") for line in comment), block
         values.append(assignment.removeprefix("#"))
     Path(".env").write_text("\n".join(values))
-    assert load_settings().blobs == "s3://my-bucket/mediaproc"
+    assert load_settings().blobs == "/data/mediaproc/blobs"
