@@ -79,6 +79,15 @@ class TextFinding(_Model):
     on_screen: list[Interval]
 
 
+class Failure(_Model):
+    """A piece of the video that a node failed on, and that was skipped."""
+
+    node: str
+    start_s: float
+    end_s: float
+    error: str
+
+
 class Report(_Model):
     """What was found in a video."""
 
@@ -89,3 +98,4 @@ class Report(_Model):
     objects: list[LabelFinding]
     tracks: list[TrackFinding]
     texts: list[TextFinding]
+    failures: list[Failure]

@@ -115,6 +115,10 @@ class StageNode:
                 state["segment"]["blocks"],
                 self.services.media(header).index,
             )
+        else:
+            view["failures"] = sorted(
+                state.get("failures", []), key=lambda f: (f["start_s"], f["node"])
+            )
         writes = self._opened(state, config)
         for channel, producers in self.node.inputs.items():
             spec = REGISTRY.channel(channel)

@@ -444,10 +444,13 @@ class DetectState(TypedDict, total=False):
     """What a stage sees: the given values, and the channels that its node reads.
 
     The builder adds the channels of the profile's stages; those of the shipped stages stand here.
+    ``segment`` is there in segment scope; ``failures`` in video scope: what failed so far and was
+    skipped, because the profile says ``on_error: skip``.
     """
 
     video: Video
     segment: Segment
+    failures: list[dict[str, Any]]
     frames: Frames
     frame_scores: FrameScores
     detections: Detections

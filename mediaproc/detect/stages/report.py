@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from mediaproc.detect.findings import (
+    Failure,
     Interval,
     LabelFinding,
     Report,
@@ -72,6 +73,15 @@ def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
             for (node, number), rows in _grouped(state, "tracks", lambda row: row["track_id"])
         ],
         texts=_texts(state, gap),
+        failures=[
+            Failure(
+                node=failure["node"],
+                start_s=round(failure["start_s"], 3),
+                end_s=round(failure["end_s"], 3),
+                error=failure["error"],
+            )
+            for failure in state.get("failures", [])
+        ],
     )
     return {"report": document.model_dump(mode="json")}
 
