@@ -8,7 +8,7 @@ UNLOCKED := ^(-e |mediaproc|torch|torchvision|triton|scikit-video|cuda-|nvidia-(
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo detect test test-fast check format lock
+.PHONY: help setup demo detect test test-fast check format schema lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
@@ -52,3 +52,6 @@ lock: ## write requirements.lock from what is installed in .venv (upgrade there 
 	$(BIN)/python -m pip freeze --exclude-editable 2>/dev/null | grep -vE '$(UNLOCKED)' > requirements.lock.new
 	@{ echo "# Written by 'make lock' from the .venv that the tests passed in; used as pip -c. Do not edit."; \
 	  cat requirements.lock.new; } > requirements.lock && rm requirements.lock.new
+
+schema: $(STAMP) ## write the JSON Schema that the shipped profiles name
+	$(BIN)/mediaproc schema > profiles/profile.schema.json

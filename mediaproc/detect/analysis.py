@@ -22,7 +22,11 @@ from mediaproc.detect.stages.base import (
     StageDefinition,
     StageRegistry,
 )
+from mediaproc.detect.state import Rows
 from mediaproc.errors import ProfileError
+
+# A plugin that takes longer than this to load is named.
+SLOW_PLUGIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,10 @@ class _Analysis:
             )
         ahead = resolve.ancestors(predecessors)
         inputs = {node: self._inputs(node, ahead) for node in self.stages}
+        for node, guard in self.guards.items():
+            self._guard(self.specs[node], guard, inputs[node])
         self._outputs()
+        self._plugins()
         self._unused(predecessors)
         self.problems.sort(key=lambda p: (p.line or 0, p.column or 0))
         if any(problem.severity == "error" for problem in self.problems):
@@ -178,15 +185,22 @@ class _Analysis:
         return model
 
     def _needs(self, spec: NodeSpec, stage: StageDefinition) -> None:
-        missing = [p for p in stage.needs.packages if importlib.util.find_spec(p) is None]
-        if missing:
-            extra = f"mediaproc[{stage.needs.extra}]" if stage.needs.extra else " ".join(missing)
-            self._say(
-                spec.at,
-                "missing-extra",
-                f"needs {', '.join(missing)}, which is not installed; run: pip install {extra!r}",
-                spec,
-            )
+        config = stage.filled_config(spec.model.config)
+        wanted = [(spec.at, "", stage.needs.extra, stage.needs.packages)]
+        for option in stage.needs.options:
+            if config.get(option.field) == option.value:
+                at = (*spec.config_at, option.field)
+                said = f"{option.field}: {option.value!r} "
+                wanted.append((at, said, option.extra, option.packages))
+        for at, said, extra, packages in wanted:
+            missing = [p for p in packages if importlib.util.find_spec(p) is None]
+            if missing:
+                what = f"'mediaproc[{extra}]'" if extra else " ".join(missing)
+                message = (
+                    f"{said}needs {', '.join(missing)}, which is not installed; "
+                    f"run: pip install {what}"
+                )
+                self._say(at, "missing-extra", message, spec)
 
     def _implied(self) -> None:
         """Put in the stages that others imply, where nothing writes what those read."""
@@ -321,7 +335,50 @@ class _Analysis:
         so_far = ", ".join(sorted(written)) or "nothing"
         return f"reads {channel!r}, which no earlier stage writes; written so far: {so_far}{hint}"
 
+    def _guard(self, spec: NodeSpec, guard: Expression, inputs: dict[str, tuple[str, ...]]) -> None:
+        """What a guard looks at: rows of tables, and in segment scope those of one frame."""
+        at: Keys = (*spec.at, "when")
+        stage = self.stages[spec.id]
+        for channel in sorted(guard.channels):
+            table = self.registry.channel(channel).type
+            if not issubclass(table, Rows):
+                self._say(at, "bad-when", f"when: {channel!r} is not a table with rows", spec)
+                continue
+            columns = [column.name for column in table.columns]
+            for owner, name in sorted(guard.fields):
+                if owner == channel and name not in columns:
+                    near = difflib.get_close_matches(name, columns, 1)
+                    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(columns)}"
+                    message = f"when: a row of {channel!r} has no {name!r}; {hint}"
+                    self._say(at, "bad-when", message, spec)
+            whole = all(self.stages[n].scope == "video" for n in inputs.get(channel, ()))
+            if stage.scope == "video" or ("frame_index" not in columns and whole):
+                continue
+            if "frame_index" not in columns or "frames" not in stage.io.all_reads():
+                message = (
+                    f"when: {stage.name!r} runs per segment, so its guard may look at the rows of "
+                    f"one frame only, and {channel!r} would be those of a whole segment; guard a "
+                    "stage that reads frames instead"
+                )
+                self._say(at, "bad-when", message, spec)
+
     # ---- the whole
+
+    def _plugins(self) -> None:
+        """Name the plugins whose loading keeps everybody waiting."""
+        for plugin, seconds in self.registry.plugin_load_s.items():
+            if seconds > SLOW_PLUGIN_S:
+                self.problems.append(
+                    Problem(
+                        self.profile.path,
+                        None,
+                        None,
+                        "slow-plugin",
+                        f"the stage plugin {plugin} took {seconds:.1f} s to load; its module of "
+                        "definitions should import heavy libraries only inside its functions",
+                        severity="warning",
+                    )
+                )
 
     def _outputs(self) -> None:
         owners: dict[str, str] = {}

@@ -26,6 +26,7 @@ from langgraph.types import RetryPolicy, Send
 
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.analysis import check
+from mediaproc.detect.cache import CacheStore, digest
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.nodes import StageNode
 from mediaproc.detect.parts import as_part
@@ -33,7 +34,7 @@ from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.profile import Profile
 from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
-from mediaproc.detect.stages.base import REGISTRY
+from mediaproc.detect.stages.base import REGISTRY, wanted_services
 from mediaproc.detect.state import Rows
 
 OPEN = "open-video"
@@ -73,6 +74,7 @@ class _SegmentState(_SegmentOutput, total=False):
     header: dict[str, Any]
     segment: dict[str, Any]
     given: list[Any]
+    failed: list[str]
 
 
 def build_graph(
@@ -82,6 +84,8 @@ def build_graph(
     models: ModelStore,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     concurrency: int = 2,
+    cache: CacheStore | None = None,
+    reuse: bool = True,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph of a profile, or of the plan that a job keeps.
 
@@ -91,6 +95,8 @@ def build_graph(
         models: loads model weights.
         checkpointer: a ``StageCheckpointer``, any other saver, or None to run without.
         concurrency: how many stages work at once, and how many segments are open.
+        cache: results of earlier jobs, or None to do without.
+        reuse: whether to take results over from the cache; new ones are kept either way.
 
     Returns:
         A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``.
@@ -99,11 +105,26 @@ def build_graph(
         ProfileError: the profile has problems; all are in it.
     """
     plan = profile if isinstance(profile, Plan) else check(profile)
-    services = Services(blobs, models, threading.BoundedSemaphore(concurrency))
+    calls = threading.BoundedSemaphore(concurrency)
+    services = Services(blobs, models, calls, cache=cache, reuse=reuse)
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)
     steps = 10 + 4 * len(plan.nodes) + 4 * plan.last_phase
     return compiled.with_config(recursion_limit=steps, max_concurrency=concurrency)
+
+
+def prepare(plan: Plan, models: ModelStore) -> None:
+    """See that what the stages need is there, before any work; see ``StageDefinition.prepare_fn``.
+
+    Raises:
+        MediaprocError: weights that cannot be had, a setting that cannot work, a stage that is
+            not installed.
+    """
+    for node in plan.nodes:
+        prepared = REGISTRY.get(node.stage).prepare_fn
+        if prepared is not None:
+            offered: dict[str, Any] = {"config": dict(node.config), "models": models}
+            prepared(**{n: offered[n] for n in wanted_services(prepared) if n in offered})
 
 
 def collect_tables(values: Mapping[str, Any], blobs: BlobStore) -> dict[str, Rows]:
@@ -207,10 +228,13 @@ class _Builder:
         return [node.id for node in nodes if node.id not in followed] or before
 
     def _open(self, state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        prepare(self.plan, self.services.models)
         header = self.services.open_video(state["video"])
         index = self.services.media(header).index
         segments = cut(index, self.services.video(header), self.plan, state.get("span"))
         get_stream_writer()({"type": "opened", "video": header["info"]})
+        # What is done to the whole depends on which blocks there are; see ``Keys.key``.
+        header["span"] = digest([block for blocks in segments for block in blocks])
         return {"header": header, "segments": segments}
 
     def _planned(self, phase: int) -> Any:
@@ -254,6 +278,7 @@ class _Builder:
                         "header": state["header"],
                         "segment": {"number": number, "blocks": blocks},
                         "given": [*given.get(None, ()), *given.get(number, ())],
+                        "failed": sorted({f["node"] for f in state.get("failures", ())}),
                     },
                 )
                 for number, blocks in enumerate(state["segments"])

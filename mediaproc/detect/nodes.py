@@ -1,8 +1,7 @@
 """The wrapper that makes a LangGraph node of a stage.
 
-It builds the state that the stage sees from the parts of the node's ancestors, binds the services
-that the stage's functions declare, checks what comes back against the declaration, and hands it on
-as a part.
+It asks the cache what is known, calls the stage on the rest with the services that its functions
+declare, checks what comes back against the declaration, and hands it on as a part.
 """
 
 from __future__ import annotations
@@ -10,23 +9,23 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langgraph.config import get_stream_writer
 from langgraph.errors import GraphBubbleUp, NodeError
 from langgraph.types import interrupt
 
+from mediaproc.detect.cache import Block, CacheEntry
 from mediaproc.detect.checkpoint import StageCheckpointer
-from mediaproc.detect.expressions import compile_expression
-from mediaproc.detect.parts import Part, as_part, json_problem
+from mediaproc.detect.parts import Part, json_problem
 from mediaproc.detect.plan import Plan, PlanNode
-from mediaproc.detect.segments import segment_of
+from mediaproc.detect.reuse import Known, NodeCache
 from mediaproc.detect.services import Services
-from mediaproc.detect.stages.base import REGISTRY, ChannelSpec, StageDefinition
+from mediaproc.detect.stages.base import REGISTRY, StageDefinition
 from mediaproc.detect.state import DetectState, Frames, Rows, Segment
+from mediaproc.detect.views import NodeView, job_id
 from mediaproc.errors import MediaprocError, StageError
 
 # Where LangGraph leaves the checkpointer that a run uses.
@@ -46,45 +45,47 @@ class StageNode:
         self.node = node
         self.stage: StageDefinition = REGISTRY.get(node.stage)
         self.services = services
-        self.configs = {n.id: n.config for n in plan.nodes}
-        self.when = compile_expression(node.when) if node.when else None
+        self.view = NodeView(node, plan, services)
+        self.cache = NodeCache(node, plan, services, self.view)
 
     def runnable(self) -> Runnable[Any, Any]:
         """The node for ``StateGraph.add_node``, for sync and async graphs."""
         return RunnableLambda(self.run, self.arun, name=self.node.id)
 
     def run(self, state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        """Run the stage; the state update that LangGraph applies."""
-        view = self._view(state, config)
-        if view is None:
-            return self._skipped(state)
+        """Run the stage, or take over what is known; the state update that LangGraph applies."""
+        known = self.cache.find(state)
+        updates = []
         started = time.perf_counter()
-        try:
-            with self.services.stage_calls:
-                update = self._call(view, state)
-                if inspect.iscoroutine(update):
-                    update = asyncio.run(update)
-        except (GraphBubbleUp, MediaprocError):
-            raise
-        except Exception as error:
-            raise self._failure(view, error) from error
-        return self._handed_on(update, view, state, config, started)
+        for view in self._views(known, state, config):
+            try:
+                with self.services.stage_calls:
+                    update = self._call(view, state)
+                    if inspect.iscoroutine(update):
+                        update = asyncio.run(update)
+            except (GraphBubbleUp, MediaprocError):
+                raise
+            except Exception as error:
+                raise self._failure(view, error) from error
+            updates.append((view, update))
+        return self._handed_on(updates, known, state, config, started)
 
     async def arun(self, state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """``run`` for async graphs: an async stage is awaited, others run on a thread."""
         if not self.stage.is_async:
             return await asyncio.to_thread(self.run, state, config)
-        view = await asyncio.to_thread(self._view, state, config)
-        if view is None:
-            return self._skipped(state)
+        known = await asyncio.to_thread(self.cache.find, state)
+        updates = []
         started = time.perf_counter()
-        try:
-            update = await self._call(view, state)
-        except (GraphBubbleUp, MediaprocError):
-            raise
-        except Exception as error:
-            raise self._failure(view, error) from error
-        return await asyncio.to_thread(self._handed_on, update, view, state, config, started)
+        for view in await asyncio.to_thread(lambda: [*self._views(known, state, config)]):
+            try:
+                update = await self._call(view, state)
+            except (GraphBubbleUp, MediaprocError):
+                raise
+            except Exception as error:
+                raise self._failure(view, error) from error
+            updates.append((view, update))
+        return await asyncio.to_thread(self._handed_on, updates, known, state, config, started)
 
     def failed(self, state: dict[str, Any], error: NodeError) -> dict[str, Any]:
         """The update where the stage failed and the profile says ``on_error: skip``."""
@@ -103,100 +104,16 @@ class StageNode:
         get_stream_writer()({"type": "failure", **self._where(state), **failure})
         return {"failures": [failure]}
 
-    # ---- what the stage sees
-
-    def _view(self, state: Mapping[str, Any], config: RunnableConfig) -> DetectState | None:
-        """The state that the stage sees, or None where the node is to be skipped."""
-        header = state["header"]
-        view: dict[str, Any] = {"video": self.services.video(header)}
-        if self.node.scope == "segment":
-            view["segment"] = segment_of(
-                state["segment"]["number"],
-                state["segment"]["blocks"],
-                self.services.media(header).index,
-            )
-        else:
-            view["failures"] = sorted(
-                state.get("failures", []), key=lambda f: (f["start_s"], f["node"])
-            )
-        writes = self._opened(state, config)
-        for channel, producers in self.node.inputs.items():
-            spec = REGISTRY.channel(channel)
-            values = _values(channel, producers, writes) if not spec.output else []
-            if spec.output and channel in state:
-                values = [state[channel]]
-            if values:
-                view[channel] = _folded(spec, values)
-            elif channel in self.node.required:
-                return None
-        if self.when is not None and not self._holds(view, writes):
-            return None
-        return view  # type: ignore[return-value]
-
-    def _opened(
-        self, state: Mapping[str, Any], config: RunnableConfig
-    ) -> dict[str, list[tuple[int, dict[str, Any]]]]:
-        """The writes of the nodes that this one looks at, by node, in the order of segments."""
-        wanted = {
-            producer
-            for inputs in (self.node.inputs, self.node.when_inputs)
-            for producers in inputs.values()
-            for producer in producers
-        }
-        restore = self.services.restore(state["header"], self.configs, _job_id(config))
-        opened: dict[str, dict[int, dict[str, Any]]] = {}
-        for value in (*state.get("given", ()), *state.get("parts", ())):
-            part = as_part(value)
-            if part.node in wanted:
-                position = -1 if part.segment is None else part.segment
-                opened.setdefault(part.node, {})[position] = part.open(restore)
-        return {node: sorted(parts.items()) for node, parts in opened.items()}
-
-    def _holds(
-        self, view: dict[str, Any], writes: dict[str, list[tuple[int, dict[str, Any]]]]
-    ) -> bool:
-        """Evaluate the guard; in segment scope it narrows ``frames`` to those where it holds."""
-        assert self.when is not None
-        tables = {
-            channel: _folded(REGISTRY.channel(channel), values).records()
-            for channel, producers in self.node.when_inputs.items()
-            if (values := _values(channel, producers, writes))
-        }
-        video = view["video"]
-        environment = {
-            "video": {
-                "duration_s": video.duration_s,
-                "width": video.width,
-                "height": video.height,
-                "fps": video.fps,
-                "frame_count": video.frame_count,
-            }
-        }
-        names = self.node.when_inputs
-        frames: Frames | None = view.get("frames")
-        if self.node.scope == "video" or not names or not isinstance(frames, Frames):
-            rows = {channel: tables.get(channel, []) for channel in names}
-            return bool(self.when.evaluate({**environment, **rows}))
-        by_frame: dict[str, dict[int, list[dict[str, Any]]]] = {}
-        for channel in names:
-            grouped = by_frame.setdefault(channel, {})
-            for row in tables.get(channel, []):
-                grouped.setdefault(row["frame_index"], []).append(row)
-        keep = np.array(
-            [
-                bool(
-                    self.when.evaluate(
-                        {**environment, **{c: by_frame[c].get(index, []) for c in names}}
-                    )
-                )
-                for index in frames.indexes.tolist()
-            ],
-            dtype=np.bool_,
-        )
-        view["frames"] = frames.only(keep)
-        return bool(keep.any())
-
     # ---- calling it
+
+    def _views(
+        self, known: Known, state: dict[str, Any], config: RunnableConfig
+    ) -> Iterator[DetectState]:
+        """What the stage is called with, once for each run of blocks that is not known."""
+        for blocks in known.missing:
+            view = self.view.of(state, config, blocks)
+            if view is not None:
+                yield view
 
     def _call(self, view: DetectState, state: Mapping[str, Any]) -> Any:
         function = self.stage.fn
@@ -232,47 +149,94 @@ class StageNode:
 
     def _handed_on(
         self,
-        update: Any,
-        view: DetectState,
+        updates: list[tuple[DetectState, Any]],
+        known: Known,
         state: Mapping[str, Any],
         config: RunnableConfig,
         started: float,
     ) -> dict[str, Any]:
-        writes = self._checked(update)
+        if known.entry is None and not known.pieces and not updates:
+            self._tell(state, skipped=True)
+            return {}
+        if known.entry is not None:
+            part = self._part(state, config, data=known.entry.data)
+            self._tell(state, reused=len(known.entry.blocks) or 1)
+            return {"parts": [self._travelling(part, config)]}
+        pieces = [(_start(view), self._checked(update)) for view, update in updates]
+        pieces += [
+            (block[0], self._restored(block, entry, state, config))
+            for block, entry in known.pieces.items()
+        ]
+        writes = _joined([update for _, update in sorted(pieces, key=lambda piece: piece[0])])
+        seconds = time.perf_counter() - started
         outputs = {c: v for c, v in writes.items() if REGISTRY.channel(c).output}
         values = {c: v for c, v in writes.items() if c not in outputs}
         result: dict[str, Any] = dict(outputs)
         if values:
-            part = self._part(values, state, config)
-            saver = config.get("configurable", {}).get(_CHECKPOINTER)
-            # A foreign saver gets the envelope itself, so that nothing heavier than JSON goes in.
-            own = saver is None or isinstance(saver, StageCheckpointer)
-            result["parts"] = [part if own else part.envelope()]
-        frames = view.get("frames")
-        get_stream_writer()(
-            {
-                "type": "node",
-                **self._where(state),
-                "seconds": time.perf_counter() - started,
-                "items": {c: len(v) for c, v in values.items() if hasattr(v, "__len__")},
-                "frames": len(frames) if isinstance(frames, Frames) else None,
-                "skipped": False,
-            }
+            part = self._part(state, config, writes=values)
+            if self.cache.active:
+                self.cache.keep(state, part.envelope()["data"])
+            result["parts"] = [self._travelling(part, config)]
+        seen = [view["frames"] for view, _ in updates if isinstance(view.get("frames"), Frames)]
+        self._tell(
+            state,
+            seconds=seconds,
+            items={c: len(v) for c, v in values.items() if hasattr(v, "__len__")},
+            frames=sum(map(len, seen)) if seen else None,
+            reused=len(known.pieces),
+            why=self.cache.why(state),
         )
         return result
 
-    def _skipped(self, state: Mapping[str, Any]) -> dict[str, Any]:
+    def _tell(
+        self,
+        state: Mapping[str, Any],
+        *,
+        seconds: float = 0.0,
+        items: Mapping[str, int] | None = None,
+        frames: int | None = None,
+        reused: int = 0,
+        why: str | None = None,
+        skipped: bool = False,
+    ) -> None:
+        """The event of a finished call.
+
+        Args:
+            state: LangGraph's state.
+            seconds: time in the stage.
+            items: rows written, by channel.
+            frames: frames looked at, or None where the stage reads none.
+            reused: blocks (1 in video scope) that were taken over from the cache.
+            why: why something was computed anew, said once a run.
+            skipped: whether the stage was not called: an input is missing or its guard says no.
+        """
         get_stream_writer()(
             {
                 "type": "node",
                 **self._where(state),
-                "seconds": 0.0,
-                "items": {},
-                "frames": None,
-                "skipped": True,
+                "seconds": seconds,
+                "items": dict(items or {}),
+                "frames": frames,
+                "blocks": len(state["segment"]["blocks"]) if self.node.scope == "segment" else 1,
+                "reused": reused,
+                "why": why,
+                "skipped": skipped,
             }
         )
-        return {}
+
+    def _restored(
+        self, block: Block, entry: CacheEntry, state: Mapping[str, Any], config: RunnableConfig
+    ) -> dict[str, Any]:
+        """The writes of one block out of a cached call."""
+        restore = self.services.restore(state["header"], self.view.configs, job_id(config))
+        writes = restore(self._part(state, config, data=entry.data), entry.data)
+        return {channel: value.within(*block) for channel, value in writes.items()}
+
+    def _travelling(self, part: Part, config: RunnableConfig) -> Part | dict[str, Any]:
+        """The part; for a foreign saver its envelope, so that nothing but JSON goes in."""
+        saver = config.get("configurable", {}).get(_CHECKPOINTER)
+        own = saver is None or isinstance(saver, StageCheckpointer)
+        return part if own else part.envelope()
 
     def _checked(self, update: Any) -> dict[str, Any]:
         """The update, held against the declaration; tables get the node's id."""
@@ -294,10 +258,15 @@ class StageNode:
         return {c: v.made_by(self.node.id) if isinstance(v, Rows) else v for c, v in update.items()}
 
     def _part(
-        self, writes: dict[str, Any], state: Mapping[str, Any], config: RunnableConfig
+        self,
+        state: Mapping[str, Any],
+        config: RunnableConfig,
+        *,
+        writes: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
     ) -> Part:
         serialize = self.stage.serialize_fn
-        job_id = _job_id(config)
+        job = job_id(config)
 
         def seal(values: dict[str, Any]) -> dict[str, Any]:
             if serialize is None:
@@ -307,12 +276,18 @@ class StageNode:
                 config=dict(self.node.config),
                 media=self.services.media(state["header"]),
             )
-            data: dict[str, Any] = serialize(values, job_id, **keywords)
-            return data
+            sealed: dict[str, Any] = serialize(values, job, **keywords)
+            return sealed
 
         segment = state["segment"]["number"] if self.node.scope == "segment" else None
         return Part(
-            self.stage.name, self.stage.version, self.node.id, segment, writes=writes, seal=seal
+            self.stage.name,
+            self.stage.version,
+            self.node.id,
+            segment,
+            writes=writes,
+            data=data,
+            seal=seal,
         )
 
     def _failure(self, view: DetectState, error: Exception) -> StageError:
@@ -322,10 +297,6 @@ class StageNode:
         return f"node {self.node.id!r} ({self.node.stage})"
 
 
-def _job_id(config: RunnableConfig) -> str:
-    return str(config.get("configurable", {}).get("thread_id", "local"))
-
-
 def _span(segment: Segment | None) -> str:
     if segment is None:
         return ""
@@ -333,20 +304,16 @@ def _span(segment: Segment | None) -> str:
     return f" in segment {segment.number} ({start:.3f}-{end:.3f} s)"
 
 
-def _values(
-    channel: str,
-    producers: Iterable[str],
-    writes: Mapping[str, list[tuple[int, dict[str, Any]]]],
-) -> list[Any]:
-    return [
-        update[channel]
-        for producer in producers
-        for _, update in writes.get(producer, ())
-        if channel in update
-    ]
+def _start(view: DetectState) -> int:
+    segment = view.get("segment")
+    return segment.start_frame if segment is not None else 0
 
 
-def _folded(spec: ChannelSpec, values: list[Any]) -> Any:
-    if spec.reducer is not None:
-        return spec.reducer(values)
-    return values[0] if len(values) == 1 else values
+def _joined(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+    """What several calls on runs of blocks wrote, as if it had been one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return {
+        channel: type(value).concat([piece[channel] for piece in pieces])
+        for channel, value in pieces[0].items()
+    }

@@ -108,6 +108,6 @@ def _field(field: StageConfigField) -> dict[str, Any]:
     if field.max is not None:
         schema["maximum"] = field.max
     if field.options is not None:
-        target = schema["items"] = dict(schema["items"]) if field.type == "list[str]" else schema
-        target["enum"] = field.options
+        choice = {"enum": list(field.options)}
+        schema |= {"items": {"type": "string", **choice}} if field.type == "list[str]" else choice
     return schema

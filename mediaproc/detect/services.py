@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediaproc.blobs import BlobRef, BlobStore
+from mediaproc.detect.cache import CacheStore
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
 from mediaproc.detect.state import Frame, Video
 from mediaproc.errors import MediaError, StageError
-from mediaproc.media import FrameIndex, VideoInfo, decode_frames, index_video, prefetch
+from mediaproc.media import FrameIndex, Resample, VideoInfo, decode_frames, index_video, prefetch
 
 # Frames that a decoding thread may be ahead of its reader.
 DECODE_AHEAD = 8
@@ -36,7 +37,11 @@ class VideoMedia:
         self.index = index
 
     def images(
-        self, frame_indexes: Sequence[int], *, size_wh: tuple[int, int] | None = None
+        self,
+        frame_indexes: Sequence[int],
+        *,
+        size_wh: tuple[int, int] | None = None,
+        resample: Resample = "smooth",
     ) -> Iterator[Frame]:
         """Decode the given frames, ascending, scaled to ``size_wh`` where given.
 
@@ -46,7 +51,9 @@ class VideoMedia:
         wanted = [int(i) for i in frame_indexes]
         if not wanted:
             return
-        decoded = decode_frames(self.info.path, self.index, wanted, size_wh=size_wh)
+        decoded = decode_frames(
+            self.info.path, self.index, wanted, size_wh=size_wh, resample=resample
+        )
         with prefetch(decoded, DECODE_AHEAD) as frames:
             for frame in frames:
                 yield Frame(frame.frame_index, frame.pts, frame.time_s, frame.image)
@@ -60,11 +67,15 @@ class Services:
         blobs: where binary data goes.
         models: loaded model weights, one per process and device.
         stage_calls: bounds how many stages work at once.
+        cache: results of earlier jobs, or None to do without.
+        reuse: whether to take results over from the cache; new ones are kept either way.
     """
 
     blobs: BlobStore
     models: ModelStore
     stage_calls: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    cache: CacheStore | None = None
+    reuse: bool = True
     _videos: OrderedDict[str, VideoMedia] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

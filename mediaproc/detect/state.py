@@ -14,12 +14,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, ClassVar, Literal, Protocol, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from mediaproc.blobs import BlobRef, BlobStore
+
+if TYPE_CHECKING:
+    from mediaproc.media import Resample
 
 # A table whose JSON is at most this long travels in the checkpoint itself.
 INLINE_BYTES = 2048
@@ -84,7 +87,7 @@ class Rows:
     def concat(cls, tables: Sequence[Self]) -> Self:
         """All rows of several tables, ordered by (pts, node, row)."""
         if len(tables) == 1:
-            return tables[0]
+            return tables[0].ordered()
         merged: dict[str, Any] = {}
         for column in cls.columns:
             parts = [table.column(column.name) for table in tables]
@@ -113,6 +116,16 @@ class Rows:
                 for c in self.columns
             }
         )
+
+    def within(self, start_frame: int, end_frame: int) -> Self:
+        """The rows of the frames from ``start_frame`` up to ``end_frame``, which is left out."""
+        frames = self.column("frame_index")
+        return self.take(np.flatnonzero((frames >= start_frame) & (frames < end_frame)))
+
+    @classmethod
+    def by_frame(cls) -> bool:
+        """Whether each row belongs to a frame, so that a table can be cut by time."""
+        return any(column.name == "frame_index" for column in cls.columns)
 
     def made_by(self, node: str) -> Self:
         """The same rows, with ``node`` as the maker of those that name none."""
@@ -312,7 +325,11 @@ class MediaSource(Protocol):
     """The ``media`` service: the pixels of the job's video."""
 
     def images(
-        self, frame_indexes: Sequence[int], *, size_wh: tuple[int, int] | None = None
+        self,
+        frame_indexes: Sequence[int],
+        *,
+        size_wh: tuple[int, int] | None = None,
+        resample: Resample = "smooth",
     ) -> Iterator[Frame]:
         """Decode the given frames, ascending, scaled to ``size_wh`` where given."""
         ...
@@ -343,9 +360,34 @@ class Frames:
     def __repr__(self) -> str:
         return f"Frames({len(self)} of {self.size_wh[0]}x{self.size_wh[1]})"
 
-    def images(self, *, size_wh: tuple[int, int] | None = None) -> Iterator[Frame]:
+    def images(
+        self, *, size_wh: tuple[int, int] | None = None, resample: Resample = "smooth"
+    ) -> Iterator[Frame]:
         """The frames with their pixels, at ``size_wh`` or at their own size."""
-        return self.media.images(self.indexes.tolist(), size_wh=size_wh or self.size_wh)
+        size = size_wh or self.size_wh
+        return self.media.images(self.indexes.tolist(), size_wh=size, resample=resample)
+
+    def within(self, start_frame: int, end_frame: int) -> Frames:
+        """The frames from ``start_frame`` up to ``end_frame``, which is left out."""
+        return self.only((self.indexes >= start_frame) & (self.indexes < end_frame))
+
+    @classmethod
+    def by_frame(cls) -> bool:
+        """Frames can be cut by time."""
+        return True
+
+    @classmethod
+    def concat(cls, pieces: Sequence[Frames]) -> Frames:
+        """The frames of several pieces of one video, in the order given."""
+        first = pieces[0]
+        return cls(
+            np.concatenate([piece.indexes for piece in pieces]),
+            np.concatenate([piece.pts for piece in pieces]),
+            np.concatenate([piece.time_s for piece in pieces]),
+            first.size_wh,
+            first.source_wh,
+            first.media,
+        )
 
     def only(self, keep: npt.NDArray[np.bool_]) -> Frames:
         """The frames where ``keep``, shape (N,), is true."""

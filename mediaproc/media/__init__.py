@@ -1,6 +1,6 @@
 """Pixels in and out: probing, indexing, decoding and encoding video. Knows no graph."""
 
-from mediaproc.media.decode import DecodedFrame, decode_frames, prefetch
+from mediaproc.media.decode import DecodedFrame, Resample, decode_frames, prefetch
 from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
 from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, fingerprint_file, index_video
 from mediaproc.media.probe import VideoInfo, open_video
@@ -9,6 +9,7 @@ __all__ = [
     "AnchorBlock",
     "DecodedFrame",
     "FrameIndex",
+    "Resample",
     "VideoInfo",
     "anchors",
     "decode_frames",

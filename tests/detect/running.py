@@ -1,29 +1,41 @@
-"""Running a profile's text in a test."""
+"""Running a profile in a test."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from mediaproc.blobs import LocalBlobStore
+from mediaproc.detect.analysis import check
 from mediaproc.detect.checkpoint import open_sqlite_saver
 from mediaproc.detect.graph import build_graph, collect_tables
 from mediaproc.detect.models import ModelStore
-from mediaproc.detect.profile import parse_profile
+from mediaproc.detect.profile import Profile, parse_profile
 from mediaproc.detect.state import Rows
 
 
 def run_profile(
     folder: Path, clip: Path, stages: str, *, concurrency: int = 2, more: str = ""
 ) -> tuple[dict[str, Any], dict[str, Rows]]:
-    """The graph's state at its end, and its tables."""
-    blobs = LocalBlobStore(folder / "blobs")
+    """The graph's state at its end, and its tables, for the ``stages:`` part of a profile."""
     profile = parse_profile(f"version: 1\nname: test\n{more}\n{stages}\n")
+    return run_plan(folder, clip, profile, concurrency=concurrency)
+
+
+def run_plan(
+    folder: Path, clip: Path, profile: Profile, *, concurrency: int = 2
+) -> tuple[dict[str, Any], dict[str, Rows]]:
+    """The graph's state at its end, and its tables; each profile and clip has its own database."""
+    blobs = LocalBlobStore(folder / "blobs")
+    plan = check(profile)
     config: Any = {"configurable": {"thread_id": "test"}}
-    database = folder / f"{abs(hash((stages, more, concurrency, str(clip))))}.db"
+    what = json.dumps([plan.to_json(), concurrency, str(clip)])
+    database = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.db"
     with open_sqlite_saver(database) as saver:
         graph = build_graph(
-            profile,
+            plan,
             blobs=blobs,
             models=ModelStore(folder / "models"),
             checkpointer=saver,

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from mediaproc.detect.models.ultralytics import export
+from tests.scenes import COLOURS, Caption, Scene, Shape
+from tests.weights import SHAPES
+
+# Every shipped stage: segment and video scope, with pixels, a model and large tables.
 PROFILE = """
 version: 1
 name: kills
-segment: {max_s: 1}
-stages:
-  - sample_frames: {fps: 5}
-  - detect_shots: {threshold: 20}
-  - report
+segment: {max_s: 2}
+nodes:
+  frames: {stage: sample_frames, config: {fps: 5}}
+  scores: {stage: score_frames}
+  shots: {stage: detect_shots}
+  boxes: {stage: detect_objects, config: {model: MODEL, image_size: 320}}
+  texts: {stage: detect_text}
+  track: {stage: track_objects}
+  report: {stage: report}
 """
 
-# Kills the process by SIGKILL right after a node of a segment handed on its result, so that the
-# checkpoint of that step may or may not have been written.
+# Kills the process by SIGKILL before or right after a node of a segment handed on its result, so
+# that the checkpoint of that step may or may not have been written.
 KILLER = """
 import os, signal, sys
 from mediaproc.detect.nodes import StageNode
@@ -40,8 +51,8 @@ from mediaproc.cli import main
 main()
 """
 
-NODES = [("sample_frames", "0"), ("score_frames", "2"), ("score_frames", "5")]
-NODES += [("detect_shots", "None"), ("report", "None")]
+BOUNDARIES = [("frames", "0"), ("scores", "1"), ("boxes", "1"), ("texts", "2"), ("boxes", "2")]
+BOUNDARIES += [("shots", "None"), ("track", "None"), ("report", "None")]
 
 
 def call(*arguments: str, killer: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -56,34 +67,92 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("unbroken")
-    (folder / "p.yaml").write_text(PROFILE)
-    os.environ["MEDIAPROC_HOME"] = str(folder / "home")
-    done = call("detect", "-p", str(folder / "p.yaml"), str(squares_clip), "--out", f"{folder}/out")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a profile, its weights and a clip of 6 s in segments of 2 s."""
+    folder = tmp_path_factory.mktemp("material")
+    export(SHAPES, folder / "shapes.onnx", "onnx", 320)
+    (folder / "p.yaml").write_text(PROFILE.replace("MODEL", f"{folder}/shapes.onnx"))
+    Scene(
+        150,
+        shapes=[Shape("circle", COLOURS[0], 34, (60, 60), (90, 30))],
+        captions=[Caption("LIVE FROM HERE", 30, 120, (60, 290))],
+        cuts=[70],
+        seed=11,
+    ).render(folder / "clip.mp4", g="25")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(material: Path) -> dict[str, bytes]:
+    os.environ["MEDIAPROC_HOME"] = str(material / "home")
+    clip, out = str(material / "clip.mp4"), str(material / "out")
+    done = call("detect", "-p", str(material / "p.yaml"), clip, "--out", out)
     assert done.returncode == 0, done.stderr
-    found = results(folder / "out")
-    assert {"report.json", "shots.parquet", "frame_scores.parquet"} <= set(found)
+    found = results(material / "out")
+    assert {"report.json", "shots.parquet", "tracks.parquet", "texts.parquet"} <= set(found)
     return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("node", "segment"), NODES)
+@pytest.mark.parametrize(("node", "segment"), BOUNDARIES)
 def test_resume_after_a_kill_gives_the_same_bytes(
     tmp_path: Path,
-    squares_clip: Path,
+    material: Path,
     unbroken: dict[str, bytes],
     node: str,
     segment: str,
     when: str,
 ) -> None:
-    profile = tmp_path / "p.yaml"
-    profile.write_text(PROFILE)
-    out = tmp_path / "out"
-    begin = ["detect", "-p", str(profile), str(squares_clip), "--out", str(out), "--job-id", "k"]
+    clip, out = str(material / "clip.mp4"), tmp_path / "out"
+    begin = ["detect", "-p", str(material / "p.yaml"), clip, "--out", str(out), "--job-id", "k"]
     assert call(*begin, killer=f"{node}:{segment}:{when}").returncode == -9
     assert not (out / "report.json").exists()
     resumed = call("resume", "k")
     assert resumed.returncode == 0, resumed.stderr
     assert results(out) == unbroken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_resume_after_a_stop_at_a_safe_point_gives_the_same_bytes(
+    tmp_path: Path, material: Path, unbroken: dict[str, bytes], number: signal.Signals
+) -> None:
+    clip, out = str(material / "clip.mp4"), tmp_path / "out"
+    begin = ["detect", "-p", str(material / "p.yaml"), clip, "--out", str(out), "--job-id", "s"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mediaproc", *begin, "--progress", "jsonl"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if '"node": "boxes"' in line and '"type": "node"' in line:
+            running.send_signal(number)
+            break
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert "go on with: mediaproc resume s" in said
+    assert not (out / "report.json").exists()
+    resumed = call("resume", "s", "--progress", "jsonl")
+    assert resumed.returncode == 0, resumed.stderr
+    # The first segment's frames were chosen before the stop, and are not chosen again.
+    assert '"type": "opened"' not in resumed.stderr
+    assert results(out) == unbroken
+
+
+def test_a_second_interrupt_ends_the_process_at_once(tmp_path: Path, material: Path) -> None:
+    code = (
+        "import os, signal, threading, time\n"
+        "from mediaproc.cli.common import _stoppable\n"
+        "with _stoppable():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert "Ctrl-C again kills" in done.stderr
+    assert time.monotonic() - started < 30

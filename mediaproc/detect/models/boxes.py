@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -90,7 +92,7 @@ def decoded(
     return boxes[kept], scores[candidates][kept], kinds[kept]
 
 
-def suppressed(boxes: npt.NDArray[np.float32], iou: float) -> npt.NDArray[np.int64]:
+def suppressed(boxes: npt.NDArray[np.floating[Any]], iou: float) -> npt.NDArray[np.int64]:
     """Positions of the boxes that survive, of boxes ordered by descending score."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     alive = np.ones(len(boxes), dtype=np.bool_)

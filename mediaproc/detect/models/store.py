@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
+import json
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -29,6 +32,7 @@ class ModelStore:
         self.folder = folder
         self.threads = threads
         self._loaded: dict[Any, Any] = {}
+        self._digests: dict[Any, str] = {}
         self._lock = threading.RLock()
 
     def shared(self, key: Any, make: Callable[[], T]) -> T:
@@ -55,9 +59,9 @@ class ModelStore:
             model: a file, a name that Ultralytics publishes, ``s3://...`` or ``pkg:PACKAGE/FILE``.
             size: longer side of the model's input, pixels.
             exact: run Ultralytics' own preprocessing and prediction.
-            engine: ``"auto"``, ``"torch"`` or ``"onnx"``.
+            engine: ``"auto"``, ``"torch"``, ``"onnx"`` or ``"openvino"``.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-            half: half precision, on a GPU.
+            half: half precision: float16 on a GPU, bfloat16 in OpenVINO.
 
         Raises:
             ModelError: it cannot be found, fetched, exported or loaded.
@@ -68,23 +72,34 @@ class ModelStore:
     def _detector(
         self, model: str, size: int, exact: bool, engine: str, device: str, half: bool
     ) -> Detector:
-        from mediaproc.detect.models.onnx import OnnxDetector
+        from mediaproc.detect.models import exported
         from mediaproc.detect.models.ultralytics import UltralyticsDetector, task_of
 
         path = self.weights(model)
-        device = _best_device() if device == "auto" else device
         is_onnx = path.suffix == ".onnx"
-        if engine == "auto":
-            engine = "onnx" if is_onnx or (not exact and device == "cpu") else "torch"
-        if engine == "torch" and is_onnx:
+        engine, device = _chosen(path, exact, engine, device)
+        if is_onnx and engine == "torch":
             raise ModelError(f"{path}: engine 'torch' cannot run an ONNX file; use engine 'onnx'")
         # Only a detection head is decoded here; outlines and poses are Ultralytics' to decode.
-        plain = is_onnx or task_of(path) == "detect"
-        if engine == "onnx":
+        task = exported.Header.read(path).task if is_onnx else task_of(path)
+        if engine != "torch" and not exact and task == "detect":
             if not is_onnx:
-                path = self._exported(path, size)
-            if not exact and plain:
-                return OnnxDetector(path, size=size, threads=self.threads, device=device)
+                path = self._exported(path, "onnx", size)
+            header = exported.Header.read(path)
+            if engine == "onnx":
+                run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
+            else:
+                run = exported.load_openvino(
+                    path, header, threads=self.threads, device=device, half=half
+                )
+            return exported.ExportedDetector(header, run, size=size)
+        if is_onnx and engine == "openvino":
+            raise ModelError(
+                f"{path}: engine 'openvino' runs an ONNX file only as plain boxes (exact: false); "
+                "give the .pt file it was exported from"
+            )
+        if not is_onnx and engine != "torch":
+            path = self._exported(path, engine, size)
         self._fix_torch_threads()
         return UltralyticsDetector(path, size=size, device=device, half=half)
 
@@ -108,14 +123,62 @@ class ModelStore:
 
         return fetch(model, kept.parent)
 
-    def _exported(self, path: Path, size: int) -> Path:
-        from mediaproc.detect.models.ultralytics import export_onnx
+    def identity(
+        self, model: str, *, exact: bool = False, engine: str = "auto", device: str = "auto"
+    ) -> dict[str, Any]:
+        """What the boxes of a ``detector`` follow from besides its size and precision, as JSON."""
+        path = self.weights(model)
+        engine, device = _chosen(path, exact, engine, device)
+        packages = ["ultralytics", "torch"] if path.suffix != ".onnx" or exact else []
+        packages += ["openvino"] if engine == "openvino" else []
+        return {
+            "weights": self.digest(path),
+            "engine": engine,
+            "device": device.partition(":")[0],
+            **{package: importlib.metadata.version(package) for package in packages},
+        }
 
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        target = self.folder / "exports" / f"{digest}-{size}.onnx"
+    def class_names(self, model: str) -> dict[int, str]:
+        """The class names of a ``model:`` value, by number.
+
+        Only the first look at ``.pt`` weights has to load them; the names are kept.
+        """
+        path = self.weights(model)
+        if path.suffix == ".onnx":
+            from mediaproc.detect.models.exported import Header
+
+            return Header.read(path).names
+        kept = self.folder / "names" / f"{self.digest(path)}.json"
+        if not kept.exists():
+            from mediaproc.detect.models.ultralytics import names_of
+
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+                written = Path(folder) / "names.json"
+                written.write_text(json.dumps(names_of(path)))
+                os.replace(written, kept)
+        return {int(number): name for number, name in json.loads(kept.read_text()).items()}
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file, hex; read once while size and time of change stay."""
+        stat = path.stat()
+        key = (str(path), stat.st_size, stat.st_mtime_ns)
+        with self._lock:
+            if key not in self._digests:
+                with path.open("rb") as file:
+                    self._digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            return self._digests[key]
+
+    def _exported(self, path: Path, engine: str, size: int) -> Path:
+        """The model in the engine's own format, exported once per content and size."""
+        from mediaproc.detect.models.ultralytics import export
+
+        # Ultralytics knows an OpenVINO export by the ending of its folder.
+        ending = ".onnx" if engine == "onnx" else "_openvino_model"
+        target = self.folder / "exports" / f"{self.digest(path)}-{size}{ending}"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            export_onnx(path, target, size)
+            export(path, target, engine, size)
         return target
 
     def _from_s3(self, model: str) -> Path:
@@ -155,7 +218,18 @@ def _packaged(model: str) -> Path:
     return path
 
 
+def _chosen(path: Path, exact: bool, engine: str, device: str) -> tuple[str, str]:
+    """Engine and device where the profile leaves them to us."""
+    device = _best_device() if device == "auto" else device
+    if engine == "auto":
+        engine = "onnx" if path.suffix == ".onnx" or (not exact and device == "cpu") else "torch"
+    return engine, device
+
+
 def _best_device() -> str:
+    # Loading torch takes seconds; without NVIDIA's driver there is nothing to ask it.
+    if sys.platform == "linux" and not Path("/dev/nvidiactl").exists():
+        return "cpu"
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

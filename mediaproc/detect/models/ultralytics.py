@@ -1,4 +1,4 @@
-"""The one file that imports Ultralytics (AGPL-3.0): its own prediction, and export to ONNX."""
+"""The one file that imports Ultralytics (AGPL-3.0): its own prediction, and exports."""
 
 from __future__ import annotations
 
@@ -58,17 +58,31 @@ def task_of(path: Path) -> str:
         return str(_load(path).task)
 
 
-def export_onnx(path: Path, target: Path, size: int) -> None:
-    """Export ``.pt`` weights as ONNX with a free input size; ``target`` appears whole or not."""
+def names_of(path: Path) -> dict[int, str]:
+    """The class names of a ``.pt`` file, by number."""
+    with _LOCK:
+        return {int(k): str(v) for k, v in _load(path).names.items()}
+
+
+def export(path: Path, target: Path, engine: str, size: int) -> None:
+    """Export ``.pt`` weights for an engine; ``target`` appears whole or not at all.
+
+    Args:
+        path: the weights.
+        target: the file (``"onnx"``, of a free input size) or folder (``"openvino"``) to make.
+        engine: ``"onnx"`` or ``"openvino"``.
+        size: ``imgsz`` of the export, pixels.
+    """
+    settings: dict[str, Any] = {"format": engine, "imgsz": size, "dynamic": True, "device": "cpu"}
+    if engine == "onnx":
+        settings |= {"simplify": False, "opset": 17}
     with _LOCK, tempfile.TemporaryDirectory(dir=target.parent) as folder:
         copy = Path(folder) / "model.pt"
         shutil.copyfile(path, copy)
         try:
-            made = _load(copy).export(
-                format="onnx", imgsz=size, dynamic=True, simplify=False, opset=17, device="cpu"
-            )
+            made = _load(copy).export(**settings)
         except Exception as error:
-            raise ModelError(f"{path}: cannot be exported as ONNX: {error}") from error
+            raise ModelError(f"{path}: cannot be exported for {engine}: {error}") from error
         os.replace(made, target)
 
 

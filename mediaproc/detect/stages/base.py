@@ -136,18 +136,37 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionNeeds:
+    """What one value of a config field needs beyond the core installation.
+
+    Attributes:
+        field: the config field.
+        value: the value that needs it.
+        extra: the extra of ``mediaproc`` that brings its packages, or None.
+        packages: importable packages that must be there.
+    """
+
+    field: str
+    value: Any
+    extra: str | None
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StageNeeds:
     """What a stage needs beyond the core installation.
 
     Attributes:
         extra: the extra of ``mediaproc`` that brings its packages, or None.
         packages: importable packages that must be there.
+        options: what single values of its config fields need.
         model_fields: config fields that name model weights.
         licence: licence of the model or library where it is not the project's own.
     """
 
     extra: str | None = None
     packages: tuple[str, ...] = ()
+    options: tuple[OptionNeeds, ...] = ()
     model_fields: tuple[str, ...] = ()
     licence: str | None = None
 
@@ -174,6 +193,14 @@ class StageDefinition:
         version: version of the serialised format and of the results; part of the cache key.
         channels: the channels it introduces.
         needs: what it needs beyond the core installation.
+        prepare_fn: called with the services it declares (``config``, ``models``) before the first
+            frame of a run: fetches what is missing and raises where a setting cannot work, so
+            that nobody waits an hour for it.
+        identity_fn: called with the services it declares (``config``, ``models``): what its results
+            follow from besides its configuration, as JSON: the content of a model, the engine,
+            the version of a library. Part of the cache key.
+        cached: whether results may be taken over from an earlier job whose key is the same; not
+            for a stage whose results follow from more than its inputs and ``identity_fn`` tell.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing
             else writes what this one reads (``detect_shots`` implies ``score_frames``).
     """
@@ -191,6 +218,9 @@ class StageDefinition:
     version: int = 1
     channels: list[ChannelSpec] = field(default_factory=list)
     needs: StageNeeds = field(default_factory=StageNeeds)
+    prepare_fn: Callable[..., None] | None = None
+    identity_fn: Callable[..., dict[str, Any]] | None = None
+    cached: bool = True
     implies: tuple[str, ...] = ()
 
     def filled_config(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +240,7 @@ class StageRegistry:
         self._stages: dict[str, StageDefinition] = {}
         self._channels: dict[str, ChannelSpec] = {}
         self._loaded = False
-        # Seconds that each plugin took to load, so that a slow one can be named.
+        # Seconds that each plugin (``module:attribute``) took to load, so that a slow one is named.
         self.plugin_load_s: dict[str, float] = {}
 
     def register(self, definition: StageDefinition) -> None:
@@ -248,7 +278,7 @@ class StageRegistry:
             definitions: Iterable[StageDefinition] = loaded() if callable(loaded) else loaded
             for definition in definitions:
                 self.register(definition)
-            self.plugin_load_s[point.name] = time.perf_counter() - started
+            self.plugin_load_s[point.value] = time.perf_counter() - started
 
     def get(self, name: str) -> StageDefinition:
         """The stage ``name``; KeyError names those there are."""
@@ -331,7 +361,13 @@ def definition_problems(definition: StageDefinition) -> Iterable[str]:
             )
         elif not config_field.required and (why := config_field.check(config_field.default)):
             yield f"the default is not legal: {why}"
-    for function in (definition.fn, definition.serialize_fn, definition.deserialize_fn):
+    for function in (
+        definition.fn,
+        definition.serialize_fn,
+        definition.deserialize_fn,
+        definition.prepare_fn,
+        definition.identity_fn,
+    ):
         if function is not None:
             yield from _signature_problems(function)
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from mediaproc.detect.models import Detector, ModelStore
-from mediaproc.detect.models.base import Thresholds
-from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO, StageNeeds
+from mediaproc.detect.models import ModelStore
+from mediaproc.detect.models.base import Found, Thresholds
+from mediaproc.detect.models.boxes import suppressed
+from mediaproc.detect.stages.base import (
+    OptionNeeds,
+    StageConfigField,
+    StageDefinition,
+    StageIO,
+    StageNeeds,
+)
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
 from mediaproc.detect.state import Detections, DetectState
 from mediaproc.errors import StageError
@@ -30,14 +37,17 @@ def detect_objects(
         confidence=config["min_confidence"],
         iou=config["iou"],
         max_detections=config["max_detections"],
-        classes=_class_numbers(config["classes"], detector),
+        classes=_class_numbers(config["classes"], detector.names),
     )
+    renamed = _renamed(config["rename"], detector.names)
     rows: list[dict[str, Any]] = []
-    # Exact boxes need the source's own pixels; otherwise the decoder scales straight to the input.
+    # Exact boxes need the source's own pixels; otherwise the decoder scales to the model's input.
     size = detector.input_size(frames.source_wh)
-    for frame in frames.images(size_wh=size):
+    for frame in frames.images(size_wh=size, resample="linear"):
         found = detector.detect(frame.image, frames.source_wh, thresholds)
-        for i, (x1, y1, x2, y2) in enumerate(found.xyxy.tolist()):
+        labels = [renamed.get(n, detector.names[n]) for n in found.class_id.tolist()]
+        for i in _distinct(found, labels, config["iou"]) if renamed else range(len(labels)):
+            x1, y1, x2, y2 = found.xyxy[i].tolist()
             class_id = int(found.class_id[i])
             rows.append(
                 {
@@ -45,7 +55,7 @@ def detect_objects(
                     "frame_index": frame.index,
                     "pts": frame.pts,
                     "time_s": frame.time_s,
-                    "label": detector.names[class_id],
+                    "label": labels[i],
                     "class_id": class_id,
                     "confidence": float(found.confidence[i]),
                     "x1": x1,
@@ -59,19 +69,60 @@ def detect_objects(
     return {"detections": Detections.from_records(rows)}
 
 
-def _class_numbers(names: list[str], detector: Detector) -> tuple[int, ...] | None:
+def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
+    """Fetch the weights, and see that the model knows the classes asked for."""
+    models.weights(config["model"])
+    if not config["classes"] and not config["rename"]:
+        return
+    names = models.class_names(config["model"])
+    if config["classes"]:
+        _class_numbers(config["classes"], names)
+    _renamed(config["rename"], names)
+
+
+def identity(*, config: dict[str, Any], models: ModelStore) -> dict[str, Any]:
+    """The model's content and what runs it."""
+    return models.identity(
+        config["model"], exact=config["exact"], engine=config["engine"], device=config["device"]
+    )
+
+
+def _class_numbers(names: list[str], known: dict[int, str]) -> tuple[int, ...] | None:
     if not names:
         return None
-    numbers = {name: number for number, name in detector.names.items()}
-    for name in names:
-        if name not in numbers:
-            near = difflib.get_close_matches(name, numbers, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise StageError(
-                f"detect_objects: the model knows no class {name!r}{hint} "
-                f"It knows: {', '.join(sorted(numbers))}"
-            )
-    return tuple(numbers[name] for name in names)
+    return tuple(_class_number(name, known) for name in names)
+
+
+def _renamed(settings: list[str], known: dict[int, str]) -> dict[int, str]:
+    """The labels of ``rename``, by class number."""
+    renamed = {}
+    for setting in settings:
+        name, equals, label = (part.strip() for part in setting.partition("="))
+        if not (name and equals and label):
+            raise StageError(f"detect_objects: rename: {setting!r} is not of the form CLASS=LABEL")
+        renamed[_class_number(name, known)] = label
+    return renamed
+
+
+def _distinct(found: Found, labels: list[str], iou: float) -> list[int]:
+    """Positions of the objects that stay where classes become one: the best of each overlap."""
+    kept: list[int] = []
+    for label in dict.fromkeys(labels):
+        mine = [i for i, other in enumerate(labels) if other == label]
+        kept += [mine[i] for i in suppressed(found.xyxy[mine], iou).tolist()]
+    return sorted(kept)
+
+
+def _class_number(name: str, known: dict[int, str]) -> int:
+    numbers = {other: number for number, other in known.items()}
+    if name not in numbers:
+        near = difflib.get_close_matches(name, numbers, 1)
+        hint = f", did you mean {near[0]!r}" if near else ""
+        raise StageError(
+            f"detect_objects: the model knows no class {name!r}{hint}; "
+            f"it knows {', '.join(sorted(numbers))}"
+        )
+    return numbers[name]
 
 
 _SERIALIZE, _DESERIALIZE = table_serializers("detections", Detections)
@@ -89,6 +140,12 @@ STAGE = StageDefinition(
             "Weights: a file, a name that Ultralytics publishes, s3://... or pkg:PACKAGE/FILE.",
         ),
         StageConfigField("classes", "list[str]", [], "Class names to look for; empty for all."),
+        StageConfigField(
+            "rename",
+            "list[str]",
+            [],
+            "Labels of your own, as CLASS=LABEL; classes of one label count as one.",
+        ),
         StageConfigField(
             "min_confidence",
             "float",
@@ -126,16 +183,34 @@ STAGE = StageDefinition(
             "engine",
             "str",
             "auto",
-            "What runs the model; auto takes ONNX on a CPU and torch on a GPU.",
-            options=["auto", "torch", "onnx"],
+            "What runs the model; auto takes ONNX Runtime on a CPU and torch on a GPU. openvino "
+            "needs mediaproc[openvino].",
+            options=["auto", "torch", "onnx", "openvino"],
         ),
-        StageConfigField("device", "str", "auto", "auto, cpu, cuda or cuda:N."),
-        StageConfigField("half", "bool", False, "Half precision, on a GPU."),
+        StageConfigField(
+            "device",
+            "str",
+            "auto",
+            "Where the model runs; auto takes a GPU where torch finds one.",
+            options=["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(16))],
+        ),
+        StageConfigField(
+            "half",
+            "bool",
+            False,
+            "Half precision: float16 on a GPU, bfloat16 with openvino. Faster, less exact.",
+        ),
     ],
     category="detection",
     fn=detect_objects,
+    prepare_fn=prepare,
+    identity_fn=identity,
     serialize_fn=_SERIALIZE,
     deserialize_fn=_DESERIALIZE,
     channels=[DETECTIONS],
-    needs=StageNeeds(model_fields=("model",), licence="AGPL-3.0 (Ultralytics)"),
+    needs=StageNeeds(
+        options=(OptionNeeds("engine", "openvino", "openvino", ("openvino",)),),
+        model_fields=("model",),
+        licence="AGPL-3.0 (Ultralytics)",
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,11 @@ def detect_text(
     return {"texts": Texts.from_records(rows)}
 
 
+def identity() -> dict[str, Any]:
+    """The release whose wheel carries the models."""
+    return {"rapidocr": version("rapidocr")}
+
+
 def _lines(
     frame: Frame, reader: TextReader, scale: npt.NDArray[np.float64], config: dict[str, Any]
 ) -> list[dict[str, Any]]:
@@ -104,6 +110,8 @@ def _lines(
         quad = corners * scale
         (x1, y1), (x2, y2) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
         if confidence < config["min_confidence"] or y2 - y1 < config["min_height_px"]:
+            continue
+        if sum(character.isalnum() for character in text) < config["min_characters"]:
             continue
         lines.append(
             {
@@ -152,10 +160,18 @@ STAGE = StageDefinition(
         StageConfigField(
             "min_confidence",
             "float",
-            0.6,
+            0.7,
             "Lowest confidence of a line. Raising it drops doubtful readings.",
             min=0.0,
             max=1.0,
+        ),
+        StageConfigField(
+            "min_characters",
+            "int",
+            2,
+            "Fewest letters and digits of a line. Single ones are mostly round things misread.",
+            min=1,
+            max=100,
         ),
         StageConfigField(
             "min_height_px", "int", 8, "Lowest line in pixels of the source frame.", min=0
@@ -169,6 +185,7 @@ STAGE = StageDefinition(
     ],
     category="detection",
     fn=detect_text,
+    identity_fn=identity,
     serialize_fn=_SERIALIZE,
     deserialize_fn=_DESERIALIZE,
     channels=[TEXTS],

@@ -1,11 +1,12 @@
 """``track_objects``: the same object in frame after frame.
 
 ByteTrack (Zhang et al., 2022, https://arxiv.org/abs/2110.06864) as the ``trackers`` package has it,
-one tracker per class, so that an id never changes its class.
+one tracker per label, so that an id never changes its label.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,11 @@ def track_objects(state: DetectState, *, config: dict[str, Any]) -> dict[str, An
     for row, frame in enumerate(detections.column("frame_index").tolist()):
         rows_of_frame.setdefault(frame, []).append(row)
     ids = np.zeros(len(detections), dtype=np.int64)
-    class_ids = detections.column("class_id")
+    labels = detections.column("label")
     offset = 0
-    for class_id in sorted(set(class_ids.tolist())):
+    for label in sorted(set(labels)):
         mine = {
-            frame: [row for row in rows if class_ids[row] == class_id]
+            frame: [row for row in rows if labels[row] == label]
             for frame, rows in rows_of_frame.items()
         }
         offset = _follow(detections, mine, times, ids, offset, config)
@@ -52,6 +53,11 @@ def track_objects(state: DetectState, *, config: dict[str, Any]) -> dict[str, An
             }
         )
     }
+
+
+def identity() -> dict[str, Any]:
+    """The release of the tracker."""
+    return {"trackers": version("trackers")}
 
 
 def _frame_times(state: DetectState) -> dict[int, float]:
@@ -77,7 +83,7 @@ def _follow(
     offset: int,
     config: dict[str, Any],
 ) -> int:
-    """Track one class; ids above ``offset`` go into ``ids``. Returns the highest one."""
+    """Track one label; ids above ``offset`` go into ``ids``. Returns the highest one."""
     import supervision as sv
     from trackers import ByteTrackTracker
 
@@ -190,6 +196,7 @@ STAGE = StageDefinition(
     ],
     category="tracking",
     fn=track_objects,
+    identity_fn=identity,
     serialize_fn=_SERIALIZE,
     deserialize_fn=_DESERIALIZE,
     scope="video",
