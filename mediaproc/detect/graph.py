@@ -35,6 +35,7 @@ from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY
 from mediaproc.detect.state import Rows
+from mediaproc.media import FingerprintMemory
 
 OPEN = "open-video"
 
@@ -54,7 +55,12 @@ class Span(TypedDict, total=False):
 
 
 class GraphInput(TypedDict, total=False):
-    """What a caller gives: a video, and optionally the piece of it to look at."""
+    """What a caller gives: a video, and optionally the piece of it to look at.
+
+    Attributes:
+        video: a path, ``s3://`` or ``http(s)://``.
+        span: the whole video where left out.
+    """
 
     video: str
     span: Span
@@ -82,6 +88,7 @@ def build_graph(
     models: ModelStore,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     concurrency: int = 2,
+    fingerprints: FingerprintMemory | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph of a profile, or of the plan that a job keeps.
 
@@ -91,15 +98,16 @@ def build_graph(
         models: loads model weights.
         checkpointer: a ``StageCheckpointer``, any other saver, or None to run without.
         concurrency: how many stages work at once, and how many segments are open.
+        fingerprints: remembers those of videos, so that an unchanged one is not hashed again.
 
     Returns:
-        A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``.
+        A graph that takes ``{"video": address}`` and returns ``{"report": {...}}``.
 
     Raises:
         ProfileError: the profile has problems; all are in it.
     """
     plan = profile if isinstance(profile, Plan) else check(profile)
-    services = Services(blobs, models, threading.BoundedSemaphore(concurrency))
+    services = Services(blobs, models, threading.BoundedSemaphore(concurrency), fingerprints)
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)
     steps = 10 + 4 * len(plan.nodes) + 4 * plan.last_phase

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,11 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from mediaproc.addresses import shown
 from mediaproc.errors import MediaError
 from mediaproc.media.index import FrameIndex
 from mediaproc.media.probe import open_video
+from mediaproc.media.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,12 @@ class DecodedFrame:
 
 
 def decode_frames(
-    path: str,
+    address: str,
     index: FrameIndex,
     wanted: Sequence[int],
     *,
     size_wh: tuple[int, int] | None = None,
+    check: Callable[[Source], None] | None = None,
 ) -> Iterator[DecodedFrame]:
     """Decode the ``wanted`` frames, in one run from the keyframe before the first of them.
 
@@ -52,19 +55,21 @@ def decode_frames(
     to BGR are one step.
 
     Args:
-        path: the file.
+        address: a path, ``s3://`` or ``http(s)://``.
         index: its frames.
         wanted: frame indexes, ascending.
         size_wh: width and height of the images as displayed; the frame's own where None.
+        check: called with the opened source; see ``SameVideo``.
 
     Raises:
-        MediaError: a wanted frame does not come out; the text names file, frame and time.
+        MediaError: a wanted frame does not come out, the text names file, frame and time; or the
+            bytes cannot be had, or are others than ``check`` allows.
     """
     if not len(wanted):
         return
     numbers = {int(index.labels[i]): i for i in wanted}
     done: set[int] = set()
-    with open_video(path) as (container, stream):
+    with open_video(address, check) as (container, stream):
         for label, frame in _forward(container, stream, index, wanted, numbers):
             number = numbers.get(label)
             if number is None or number in done:
@@ -74,6 +79,7 @@ def decode_frames(
             yield DecodedFrame(number, pts, time_s, _image(frame, size_wh))
             if len(done) == len(numbers):
                 return
+    path = shown(address)
     lost = next(i for i in wanted if i not in done)
     raise MediaError(
         f"{path}: frame {lost} at {index.time_s(lost):.3f} s cannot be decoded: the file is "
