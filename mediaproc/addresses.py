@@ -35,9 +35,12 @@ def shown(address: str) -> str:
         return address
     match = _PARTS.match(address)
     assert match is not None
-    user = "***@" if match["user"] else ""
+    user, rest = match["user"], match["rest"]
+    if "@" in rest and not _valid(address):
+        # A password with a slash in it, which ends the host: more is masked than may be secret.
+        user, rest = "@", rest.rpartition("@")[2]
     query = "?***" if match["query"] else ""
-    return f"{match['scheme']}{user}{match['rest']}{query}"
+    return f"{match['scheme']}{'***@' if user else ''}{rest}{query}"
 
 
 def video_name(address: str) -> str:
@@ -49,3 +52,10 @@ def video_name(address: str) -> str:
     if scheme(address) in (None, "s3"):
         return PurePath(address).name
     return PurePath(unquote(urlsplit(address).path)).name
+
+
+def _valid(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import socket
+import struct
 import sys
 import threading
 import time
@@ -132,9 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
         if "other-range" in faults:
             headers["Content-Range"] = f"bytes {first + 1}-{last + 1}/{size}"
         if "reset" in faults:
-            # SO_LINGER 0: closing sends RST.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, *[0] * 7]))
-        self._answer(206, headers, body, cut=bool(faults & {"truncated", "reset"}))
+            # With SO_LINGER at 0 s, closing resets the connection.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+            self.close_connection = True
+            return
+        self._answer(206, headers, body, cut="truncated" in faults)
 
     def _answer(
         self, status: int, headers: dict[str, str], body: bytes = b"", cut: bool = False
