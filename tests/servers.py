@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -14,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -50,8 +53,8 @@ class Served:
 
 
 @contextmanager
-def http_server() -> Iterator[Served]:
-    """A server with ranges, ETags and keep-alive."""
+def http_server(certificate: Path | None = None) -> Iterator[Served]:
+    """A server with ranges, ETags and keep-alive; https with a certificate and key in PEM."""
     served = Served()
 
     class Handler(_Handler):
@@ -60,6 +63,11 @@ def http_server() -> Iterator[Served]:
     server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     served.url = f"http://127.0.0.1:{server.server_port}"
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        served.url = f"https://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -73,7 +81,7 @@ def http_server() -> Iterator[Served]:
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         # Readers that leave early are what the tests are about.
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
@@ -102,9 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(state.files[path], faults)
 
     def _send(self, data: bytes, faults: set[str]) -> None:
-        tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         headers = {
-            "ETag": f'"{tag}"',
+            "ETag": _etag(data),
             "Last-Modified": formatdate(self.state.modified, usegmt=True),
         }
         if "etag" in faults:
@@ -156,6 +163,11 @@ class _Handler(BaseHTTPRequestHandler):
             cut = True
         self.state.sent += len(sent)
         self.close_connection = self.close_connection or cut
+
+
+@lru_cache(maxsize=8)
+def _etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 
 @contextmanager

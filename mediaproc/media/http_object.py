@@ -33,9 +33,9 @@ class HttpObject(RemoteObject):
     """An object behind a URL whose server sends ranges of bytes.
 
     Its identity is the URL with the strong ETag, or else Last-Modified where that is at least 2 s
-    old, and the size. Every answer must carry the ETag, Last-Modified and size of the first one,
-    so bytes of two versions are never mixed. The final URL of redirects is kept; https never
-    leads to http, and a user and password go to the host that they were given for.
+    old, and the size. Every answer must carry the ETag (without one, the Last-Modified) and size
+    of the first one, so bytes of two versions are never mixed. The final URL of redirects is kept;
+    https never leads to http, and a user and password go to the host that they were given for.
 
     Raises:
         MediaError: it cannot be reached, is missing or refused, has no bytes, or the server sends
@@ -47,7 +47,7 @@ class HttpObject(RemoteObject):
         self._url = self._parsed(url)
         self._named = self._url._replace(netloc=self._url.netloc.rpartition("@")[2]).geturl()
         self._connection: Connection | None = None
-        self._version: tuple[str | None, ...] | None = None
+        self._version: str | None = None
         self._validator: str | None = None
         self.size, self.identity = 0, None
         try:
@@ -138,12 +138,12 @@ class HttpObject(RemoteObject):
                 "the server does not tell its size; download the file and give its path"
             )
         size = int(found[3])
-        version = (headers.get("ETag"), headers.get("Last-Modified"), found[3])
-        if self._version is None:
+        version = _version(headers)
+        if not self.size:
             self._version, self.size = version, size
             self._validator = known = _validator(headers)
             self.identity = identity_of("http", self._named, known, size) if known else None
-        elif version != self._version:
+        elif (version, size) != (self._version, self.size):
             raise self._changed()
         if (int(found[1]), int(found[2]) + 1) != (start, min(stop, size)):
             raise self._error("the server sent another range of bytes than it was asked for")
@@ -175,19 +175,24 @@ class HttpObject(RemoteObject):
             raise self._denied(why)
         if status in (404, 410):
             raise self._missing(why)
-        if status == 412 or (status == 416 and self._version is not None):
+        if status == 412 or (status == 416 and self.size):
             raise self._changed()
-        if status == 416 or (status == 200 and response.headers.get("Content-Length") == "0"):
+        of_none = response.headers.get("Content-Range", "").endswith("/0")
+        if of_none or (status == 200 and response.headers.get("Content-Length") == "0"):
             raise self._error("the file is empty")
         if status == 200:
             # To If-Range, this answer means another version.
-            etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-            if self._version is not None and (etag, modified) != self._version[:2]:
+            if self.size and _version(response.headers) != self._version:
                 raise self._changed()
             raise self._error(
                 "the server sends no ranges of bytes; download the file and give its path"
             )
         raise self._error(f"cannot be read ({why} {response.reason})")
+
+
+def _version(headers: Message) -> str | None:
+    """What an answer says of the version of the bytes."""
+    return headers.get("ETag") or headers.get("Last-Modified")
 
 
 def _validator(headers: Message) -> str | None:

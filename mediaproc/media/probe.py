@@ -123,11 +123,9 @@ def open_container(source: Source) -> Iterator[tuple[InputContainer, VideoStream
         MediaError: as ``open_video``.
     """
     path = source.shown
-    if source.protocols == "none":
-        source.file.seek(0)
     try:
         container = av.open(
-            source.file,
+            source.rewound(),
             "r",
             container_options={"format_whitelist": FORMATS, "protocol_whitelist": source.protocols},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from mediaproc.errors import MediaError
@@ -66,7 +67,7 @@ class S3Object(RemoteObject):
             answer["Body"].close()
             raise self._changed()
         try:
-            with answer["Body"] as body:
+            with closing(answer["Body"]) as body:
                 return answer, body.read()
         except (BotoCoreError, OSError) as error:
             raise TryAgainError(f"the answer broke off: {error}") from error

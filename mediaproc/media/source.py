@@ -31,15 +31,17 @@ class Source(ABC):
         size: bytes.
         identity: digest, hex, of what the bytes are known again by without reading them; None
             where nothing tells, or a file is so young that it may change unseen.
-        file: what FFmpeg opens: a path, or a file-like object.
         protocols: what FFmpeg may open by itself.
     """
 
     shown: str
     size: int
     identity: str | None
-    file: Any
     protocols: str
+
+    @abstractmethod
+    def rewound(self) -> Any:
+        """What FFmpeg opens, at its start: a path, or a file-like object."""
 
     @abstractmethod
     def start_hash(self) -> None:
@@ -74,13 +76,13 @@ class LocalSource(Source):
     def __init__(self, path: str) -> None:
         self.shown = path
         # Absolute, since FFmpeg takes what stands before a colon for a protocol.
-        self.file = str(Path(path).absolute())
+        self._file = str(Path(path).absolute())
         try:
             state = Path(path).stat()
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+            raise MediaError(f"{path}: no such file", path=path) from error
         except OSError as error:
-            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            why = "no such file" if missing else f"cannot be read: {error.strerror}"
-            raise MediaError(f"{path}: {why}", path=path) from error
+            raise MediaError(f"{path}: cannot be read: {error.strerror}", path=path) from error
         if Path(path).is_dir():
             raise MediaError(f"{path}: is a folder, not a video file", path=path)
         if state.st_size == 0:
@@ -88,10 +90,14 @@ class LocalSource(Source):
         self.size = state.st_size
         self._state = _state(state)
         settled = time.time_ns() - state.st_mtime_ns >= SETTLED_NS
-        self.identity = identity_of("file", self.file, *self._state) if settled else None
+        self.identity = identity_of("file", self._file, *self._state) if settled else None
         self._hash: Future[str] = Future()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+
+    def rewound(self) -> str:
+        """The path."""
+        return self._file
 
     def start_hash(self) -> None:
         """Begin to hash all bytes on a thread."""
@@ -107,7 +113,7 @@ class LocalSource(Source):
     def check(self) -> None:
         """MediaError where the file is another, or was written to, since this was opened."""
         try:
-            same = _state(Path(self.file).stat()) == self._state
+            same = _state(Path(self._file).stat()) == self._state
         except FileNotFoundError:
             same = False
         if not same:
@@ -126,7 +132,7 @@ class LocalSource(Source):
     def _run(self) -> None:
         try:
             digest = hashlib.sha256()
-            with open(self.file, "rb") as file:
+            with open(self._file, "rb") as file:
                 while data := file.read(_HASH_BYTES):
                     if self._stop.is_set():
                         return
@@ -152,7 +158,12 @@ class RemoteSource(Source):
         self.size = remote.size
         self.identity = remote.identity
         self._remote = remote
-        self._blocks = self.file = BlockFile(remote, name)
+        self._blocks = BlockFile(remote, name)
+
+    def rewound(self) -> BlockFile:
+        """The blocks, from the first on."""
+        self._blocks.seek(0)
+        return self._blocks
 
     def start_hash(self) -> None:
         """Hash the blocks as they are read."""

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from mediaproc.errors import MediaError
 from mediaproc.media import decode_frames, http_connection, http_object, index_video, remote
@@ -116,6 +124,15 @@ def test_source_http_redirect_takes_no_password_to_another_host(
         assert {authorization for _, _, authorization in other.requests} == {None}
 
 
+def test_source_http_redirect_on_one_host_keeps_the_password(
+    served: Served, squares_clip: Path
+) -> None:
+    served.files["/deep/clip.mp4"] = squares_clip.read_bytes()
+    served.redirects["/clip.mp4"] = f"{served.url}/deep/clip.mp4"
+    index_video(served.url.replace("http://", "http://me:hunter2@") + "/clip.mp4")
+    assert {authorization for _, _, authorization in served.requests} == {"Basic bWU6aHVudGVyMg=="}
+
+
 def test_source_http_redirects_in_a_circle_are_an_error(served: Served) -> None:
     served.redirects["/clip.mp4"] = "/clip.mp4"
     with pytest.raises(MediaError, match="more than 5 redirects"):
@@ -126,6 +143,49 @@ def test_source_http_refuses_a_redirect_to_a_local_file(served: Served, squares_
     served.redirects["/clip.mp4"] = f"file://{squares_clip}"
     with pytest.raises(MediaError, match="is not an address of the form"):
         index_video(f"{served.url}/clip.mp4")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(here, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + made.public_bytes(Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def secured(certificate: Path, squares_clip: Path) -> Iterator[Served]:
+    http_connection._tls.cache_clear()
+    with http_server(certificate) as server:
+        server.files["/clip.mp4"] = squares_clip.read_bytes()
+        yield server
+    http_connection._tls.cache_clear()
+
+
+def test_source_https_reads_from_a_server_that_is_trusted(
+    secured: Served, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert index_video(f"{secured.url}/clip.mp4")[0].frame_count == 150
+
+
+def test_source_https_refuses_a_server_that_is_not_trusted(secured: Served) -> None:
+    with pytest.raises(MediaError, match="the server's certificate is not valid"):
+        index_video(f"{secured.url}/clip.mp4")
 
 
 def test_source_https_refuses_a_redirect_to_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:

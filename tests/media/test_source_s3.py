@@ -12,7 +12,7 @@ from mediaproc.media import index_video, is_same_video, open_video, remote
 from mediaproc.s3 import forget_s3_client, s3_client
 from tests.media.conftest import ENDINGS
 from tests.media.sources import check_same_as_file
-from tests.servers import s3_server
+from tests.servers import Served, s3_server
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,22 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket of this test's own, with versions."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_url)
+def connected(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Credentials for any server, and a client of this test's own."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(remote, "RETRY_WAIT_S", 0.001)
     forget_s3_client()
+    yield
+    s3_client().close()
+    forget_s3_client()
+
+
+@pytest.fixture
+def bucket(s3_url: str, connected: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of this test's own, with versions."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_url)
     s3_client().create_bucket(Bucket="videos")
     s3_client().put_bucket_versioning(
         Bucket="videos", VersioningConfiguration={"Status": "Enabled"}
@@ -40,8 +48,6 @@ def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             Bucket="videos", Key=version["Key"], VersionId=version["VersionId"]
         )
     s3_client().delete_bucket(Bucket="videos")
-    s3_client().close()
-    forget_s3_client()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -91,3 +97,37 @@ def test_source_s3_object_is_known_again_without_reading_it(
     s3_client().upload_file(str(clips["mp4"]), bucket, "clip.mp4")
     # Another version of the same bytes is the same video.
     assert is_same_video(url, info)
+
+
+@pytest.mark.parametrize(
+    ("fault", "after", "message"),
+    [
+        ("403", 0, "access is denied"),
+        ("no-ranges", 0, "sends no ranges of bytes"),
+        ("truncated", 1, "in 4 tries: the answer broke off"),
+        ("etag", 1, "the object changed while it was read"),
+    ],
+)
+def test_source_s3_fault_of_a_server_is_an_error_that_names_it(
+    served: Served,
+    connected: None,
+    clips: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    after: int,
+    message: str,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", served.url)
+    served.files["/videos/clip.mp4"] = clips["mp4"].read_bytes()
+    served.faults, served.after = {fault}, after
+    with pytest.raises(MediaError, match=f"^s3://videos/clip.mp4: .*{message}"):
+        index_video("s3://videos/clip.mp4")
+
+
+def test_source_s3_without_credentials_is_an_error(
+    connected: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(MediaError, match=r"s3://videos/clip.mp4: .*credentials"):
+        index_video("s3://videos/clip.mp4")
