@@ -45,6 +45,7 @@ def build_graph(
     """
     from mediaproc.detect import graph
     from mediaproc.detect.models import ModelStore
+    from mediaproc.media import FingerprintMemory
 
     settings = load_settings()
     return graph.build_graph(
@@ -53,6 +54,7 @@ def build_graph(
         models=ModelStore(settings.home / "models", threads=settings.threads),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
+        fingerprints=FingerprintMemory(settings.home / "fingerprints.sqlite"),
     )
 
 

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from mediaproc.addresses import shown
 from mediaproc.cli.common import DONE, FAILED, INTERRUPTED, USAGE, ProgressMode, fail
 
 
 def detect(
-    videos: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO...", help="Paths, http(s):// or s3:// URLs.")
+    ],
     profile: Annotated[str, typer.Option("--profile", "-p", help="The YAML profile.")],
     out: Annotated[
         str | None, typer.Option(help="Folder for the results [default: runs/JOB_ID].")
@@ -60,7 +63,7 @@ def detect(
         if code == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
         if code != DONE:
-            failed.append(video)
+            failed.append(shown(video))
     if len(videos) > 1 and failed:
         fail(f"mediaproc: {len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
     raise typer.Exit(FAILED if failed else DONE)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mediaproc.addresses import shown
 from mediaproc.cli.common import open_workspace, show_json
 
 app = typer.Typer(help="What ran, how far it came, why it stopped.", no_args_is_help=True)
@@ -22,7 +23,7 @@ def list_jobs(as_json: AsJson = False) -> None:
         show_json([job.to_json() for job in jobs])
         return
     for job in jobs:
-        print(f"{job.id}  {job.status:<11}  {job.profile}  {job.video}")
+        print(f"{job.id}  {job.status:<11}  {job.profile}  {shown(job.video)}")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mediaproc.addresses import shown
 from mediaproc.cli.common import ProgressMode, fail
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def display(mode: ProgressMode, job: Job) -> Iterator[Callable[[dict[str, Any]],
 class _Log:
     def __init__(self, job: Job) -> None:
         self._said: dict[str, float] = {}
-        fail(f"{job.id}: {job.profile} on {job.video}")
+        fail(f"{job.id}: {job.profile} on {shown(job.video)}")
 
     def __call__(self, event: dict[str, Any]) -> None:
         if event["type"] == "opened":

@@ -36,6 +36,7 @@ from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
 from mediaproc.detect.state import Rows
+from mediaproc.media import FingerprintMemory
 
 OPEN = "open-video"
 
@@ -55,7 +56,12 @@ class Span(TypedDict, total=False):
 
 
 class GraphInput(TypedDict, total=False):
-    """What a caller gives: a video, and optionally the piece of it to look at."""
+    """What a caller gives: a video, and optionally the piece of it to look at.
+
+    Attributes:
+        video: a path, ``s3://`` or ``http(s)://``.
+        span: the whole video where left out.
+    """
 
     video: str
     span: Span
@@ -86,6 +92,7 @@ def build_graph(
     concurrency: int = 2,
     cache: CacheStore | None = None,
     reuse: bool = True,
+    fingerprints: FingerprintMemory | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph of a profile, or of the plan that a job keeps.
 
@@ -97,16 +104,23 @@ def build_graph(
         concurrency: how many stages work at once, and how many segments are open.
         cache: results of earlier jobs, or None to do without.
         reuse: whether to take results over from the cache; new ones are kept either way.
+        fingerprints: remembers those of videos, so that an unchanged one is not hashed again.
 
     Returns:
-        A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``.
+        A graph that takes ``{"video": address}`` and returns ``{"report": {...}}``.
 
     Raises:
         ProfileError: the profile has problems; all are in it.
     """
     plan = profile if isinstance(profile, Plan) else check(profile)
-    calls = threading.BoundedSemaphore(concurrency)
-    services = Services(blobs, models, calls, cache=cache, reuse=reuse)
+    services = Services(
+        blobs,
+        models,
+        threading.BoundedSemaphore(concurrency),
+        cache=cache,
+        reuse=reuse,
+        fingerprints=fingerprints,
+    )
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)
     steps = 10 + 4 * len(plan.nodes) + 4 * plan.last_phase

@@ -16,7 +16,16 @@ from mediaproc.detect.parts import Part
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
 from mediaproc.detect.state import Frame, Video
 from mediaproc.errors import MediaError, StageError
-from mediaproc.media import FrameIndex, Resample, VideoInfo, decode_frames, index_video, prefetch
+from mediaproc.media import (
+    FingerprintMemory,
+    FrameIndex,
+    Resample,
+    SameVideo,
+    VideoInfo,
+    decode_frames,
+    index_video,
+    prefetch,
+)
 
 # Frames that a decoding thread may be ahead of its reader.
 DECODE_AHEAD = 8
@@ -32,9 +41,17 @@ class VideoMedia:
         index: its frames.
     """
 
-    def __init__(self, info: VideoInfo, index: FrameIndex) -> None:
+    def __init__(
+        self,
+        info: VideoInfo,
+        index: FrameIndex,
+        address: str,
+        fingerprints: FingerprintMemory | None,
+    ) -> None:
         self.info = info
         self.index = index
+        self._address = address
+        self._same = SameVideo(info, fingerprints)
 
     def images(
         self,
@@ -46,13 +63,19 @@ class VideoMedia:
         """Decode the given frames, ascending, scaled to ``size_wh`` where given.
 
         Raises:
-            MediaError: a frame cannot be decoded; the text names file, frame and time.
+            MediaError: a frame cannot be decoded, the text names file, frame and time; or the
+                video is no longer the one that was indexed.
         """
         wanted = [int(i) for i in frame_indexes]
         if not wanted:
             return
         decoded = decode_frames(
-            self.info.path, self.index, wanted, size_wh=size_wh, resample=resample
+            self._address,
+            self.index,
+            wanted,
+            size_wh=size_wh,
+            resample=resample,
+            check=self._same,
         )
         with prefetch(decoded, DECODE_AHEAD) as frames:
             for frame in frames:
@@ -69,6 +92,7 @@ class Services:
         stage_calls: bounds how many stages work at once.
         cache: results of earlier jobs, or None to do without.
         reuse: whether to take results over from the cache; new ones are kept either way.
+        fingerprints: those of videos that were seen before.
     """
 
     blobs: BlobStore
@@ -76,16 +100,24 @@ class Services:
     stage_calls: AbstractContextManager[Any] = field(default_factory=nullcontext)
     cache: CacheStore | None = None
     reuse: bool = True
+    fingerprints: FingerprintMemory | None = None
     _videos: OrderedDict[str, VideoMedia] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open_video(self, path: str) -> dict[str, Any]:
-        """Index a video; the header, as JSON, from which ``media`` opens it again."""
-        info, index = index_video(path)
+    def open_video(self, address: str) -> dict[str, Any]:
+        """Index a video; the header, as JSON, from which ``media`` opens it again.
+
+        The header holds the whole address, with what is masked elsewhere.
+        """
+        info, index = index_video(address, self.fingerprints)
         if info.frame_count == 0:
-            raise MediaError(f"{path}: the video has no frame", path=path)
-        header = {"info": info.to_json(), "index": self.blobs.put(index.to_bytes()).to_json()}
-        self._keep(header, VideoMedia(info, index))
+            raise MediaError(f"{info.path}: the video has no frame", path=info.path)
+        header = {
+            "info": info.to_json(),
+            "index": self.blobs.put(index.to_bytes()).to_json(),
+            "address": address,
+        }
+        self._keep(header, VideoMedia(info, index, address, self.fingerprints))
         return header
 
     def media(self, header: Mapping[str, Any]) -> VideoMedia:
@@ -96,7 +128,8 @@ class Services:
                 self._videos.move_to_end(key)
                 return self._videos[key]
         index = FrameIndex.from_bytes(self.blobs.get(BlobRef.from_json(header["index"])))
-        media = VideoMedia(VideoInfo.from_json(header["info"]), index)
+        info = VideoInfo.from_json(header["info"])
+        media = VideoMedia(info, index, _address(header), self.fingerprints)
         self._keep(header, media)
         return media
 
@@ -146,5 +179,10 @@ class Services:
                 self._videos.popitem(last=False)
 
 
+def _address(header: Mapping[str, Any]) -> str:
+    # Headers of older checkpoints hold paths only.
+    return str(header.get("address", header["info"]["path"]))
+
+
 def _key(header: Mapping[str, Any]) -> str:
-    return f"{header['info']['fingerprint']} {header['info']['path']}"
+    return f"{header['info']['fingerprint']} {_address(header)}"

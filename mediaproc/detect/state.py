@@ -428,7 +428,8 @@ class Video:
     """What is known of the video before a frame is decoded.
 
     Attributes:
-        path: as it was given.
+        path: as it was given; of a URL, credentials and query are masked. Pixels come from the
+            ``media`` service, which knows the whole of it.
         fingerprint: SHA-256 of all its bytes, hex.
         width: of the displayed frame (after rotation), pixels.
         height: of the displayed frame, pixels.

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from mediaproc.addresses import shown
 from mediaproc.errors import JobError
 
 JobStatus = Literal["queued", "running", "done", "failed", "interrupted", "waiting"]
@@ -28,7 +29,7 @@ class Job:
 
     Attributes:
         id: ``[A-Za-z0-9_-]{1,64}``; also the graph's thread id.
-        video: path of the video.
+        video: path or URL of the video, whole: ``to_json`` masks what is secret in it.
         profile: name of the profile.
         plan: the checked profile with defaults filled in, as JSON.
         span: the piece of the video to look at.
@@ -59,7 +60,7 @@ class Job:
         return {
             "id": self.id,
             "status": self.status,
-            "video": self.video,
+            "video": shown(self.video),
             "profile": self.profile,
             "span": self.span,
             "out_dir": self.out_dir,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mediaproc.addresses import is_url, shown
 from mediaproc.blobs import LocalBlobStore
 from mediaproc.errors import JobError, MediaprocError
 from mediaproc.jobs.progress import Progress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from mediaproc.detect.checkpoint import StageCheckpointer
     from mediaproc.detect.plan import Plan
+    from mediaproc.media import FingerprintMemory
 
 # Versions that results may depend on.
 _PACKAGES = ("mediaproc", "langgraph", "av", "onnxruntime", "rapidocr", "torch", "ultralytics")
@@ -74,7 +76,7 @@ class Workspace:
         return self.store.create(
             Job(
                 id=job_id,
-                video=str(Path(video).absolute()),
+                video=video if is_url(video) else str(Path(video).absolute()),
                 profile=plan.name,
                 plan=plan.to_json(),
                 span=dict(span or {}),
@@ -116,6 +118,7 @@ class Workspace:
                 models=ModelStore(self.home / "models", threads=self.threads),
                 checkpointer=saver,
                 concurrency=self.concurrency,
+                fingerprints=self._fingerprints(),
             )
             config: Any = {"configurable": {"thread_id": job.id}}
             state = graph.get_state(config)
@@ -161,15 +164,20 @@ class Workspace:
     def _ended(self, job: Job, progress: Progress, **changes: Any) -> Job:
         return self.store.update(replace(job, timings=progress.timings(job.timings), **changes))
 
-    def _same_video(self, job: Job, header: Mapping[str, Any]) -> None:
-        from mediaproc.media import fingerprint_file
+    def _fingerprints(self) -> FingerprintMemory:
+        from mediaproc.media import FingerprintMemory
 
-        if not Path(job.video).is_file():
+        return FingerprintMemory(self.home / "fingerprints.sqlite")
+
+    def _same_video(self, job: Job, header: Mapping[str, Any]) -> None:
+        from mediaproc.media import VideoInfo, is_same_video
+
+        if not is_url(job.video) and not Path(job.video).is_file():
             raise JobError(f"job {job.id}: its video {job.video} is gone; put it back to go on")
-        if fingerprint_file(job.video) != header["info"]["fingerprint"]:
+        if not is_same_video(job.video, VideoInfo.from_json(header["info"]), self._fingerprints()):
             raise JobError(
-                f"job {job.id}: {job.video} is not the video that the job began with; put that one "
-                "back, or start a new job"
+                f"job {job.id}: {shown(job.video)} is not the video that the job began with; put "
+                "that one back, or start a new job"
             )
 
     def _write(

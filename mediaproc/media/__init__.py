@@ -2,21 +2,25 @@
 
 from mediaproc.media.decode import DecodedFrame, Resample, decode_frames, prefetch
 from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
-from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, fingerprint_file, index_video
+from mediaproc.media.fingerprint import FingerprintMemory, SameVideo, fingerprint, is_same_video
+from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, index_video
 from mediaproc.media.probe import VideoInfo, open_video
 
 __all__ = [
     "AnchorBlock",
     "DecodedFrame",
+    "FingerprintMemory",
     "FrameIndex",
     "Resample",
+    "SameVideo",
     "VideoInfo",
     "anchors",
     "decode_frames",
     "decode_jpeg",
     "encode_jpeg",
-    "fingerprint_file",
+    "fingerprint",
     "index_video",
+    "is_same_video",
     "open_video",
     "prefetch",
     "write_video",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,9 +17,11 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from mediaproc.addresses import shown
 from mediaproc.errors import MediaError
 from mediaproc.media.index import FrameIndex
 from mediaproc.media.probe import open_video
+from mediaproc.media.source import Source
 
 # "smooth" weighs all pixels that become one (swscale, in one step with the conversion to BGR);
 # "linear" takes the nearest two each way (OpenCV's INTER_LINEAR, after the conversion), which is
@@ -46,12 +48,13 @@ class DecodedFrame:
 
 
 def decode_frames(
-    path: str,
+    address: str,
     index: FrameIndex,
     wanted: Sequence[int],
     *,
     size_wh: tuple[int, int] | None = None,
     resample: Resample = "smooth",
+    check: Callable[[Source], None] | None = None,
 ) -> Iterator[DecodedFrame]:
     """Decode the ``wanted`` frames, in one run from the keyframe before the first of them.
 
@@ -59,20 +62,22 @@ def decode_frames(
     the wanted frames as they are, to the bit.
 
     Args:
-        path: the file.
+        address: a path, ``s3://`` or ``http(s)://``.
         index: its frames.
         wanted: frame indexes, ascending.
         size_wh: width and height of the images as displayed; the frame's own where None.
         resample: how pixels are scaled; see ``Resample``.
+        check: called with the opened source; see ``SameVideo``.
 
     Raises:
-        MediaError: a wanted frame does not come out; the text names file, frame and time.
+        MediaError: a wanted frame does not come out, the text names file, frame and time; or the
+            bytes cannot be had, or are others than ``check`` allows.
     """
     if not len(wanted):
         return
     numbers = {int(index.labels[i]): i for i in wanted}
     done: set[int] = set()
-    with open_video(path) as (container, stream):
+    with open_video(address, check) as (container, stream):
         for label, frame in _forward(container, stream, index, wanted, numbers):
             number = numbers.get(label)
             if number is None or number in done:
@@ -82,6 +87,7 @@ def decode_frames(
             yield DecodedFrame(number, pts, time_s, _image(frame, size_wh, resample))
             if len(done) == len(numbers):
                 return
+    path = shown(address)
     lost = next(i for i in wanted if i not in done)
     raise MediaError(
         f"{path}: frame {lost} at {index.time_s(lost):.3f} s cannot be decoded: the file is "

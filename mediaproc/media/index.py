@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -17,7 +15,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from mediaproc.errors import MediaError
-from mediaproc.media.probe import VideoInfo, open_video
+from mediaproc.media.fingerprint import FingerprintMemory, Hashing
+from mediaproc.media.probe import VideoInfo, open_container
+from mediaproc.media.source import Source, open_source
 
 # Shortest and longest anchor block, in seconds: shorter runs between keyframes are joined, longer
 # ones are cut. Both follow from the video alone.
@@ -113,44 +113,45 @@ def anchors(index: FrameIndex) -> list[AnchorBlock]:
     return [AnchorBlock(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
-def fingerprint_file(path: str) -> str:
-    """SHA-256 of a file's bytes, hex."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read: {error.strerror}", path=path) from error
-
-
-def index_video(path: str) -> tuple[VideoInfo, FrameIndex]:
+def index_video(
+    address: str, remembered: FingerprintMemory | None = None
+) -> tuple[VideoInfo, FrameIndex]:
     """Read a video's packets and its first frame, and hash its bytes.
 
+    Args:
+        address: a path, ``s3://`` or ``http(s)://``.
+        remembered: fingerprints; a file that is in it is not read a second time to be hashed.
+
     Raises:
-        MediaError: it cannot be opened, or holds no frame that can be decoded.
+        MediaError: it cannot be opened, holds no frame that can be decoded, or changes meanwhile.
     """
-    digest: list[str] = []
-    hashing = threading.Thread(target=lambda: digest.append(fingerprint_file(path)), daemon=True)
-    with open_video(path) as (container, stream):
-        hashing.start()
+    with open_source(address) as source:
+        return _indexed(source, remembered)
+
+
+def _indexed(source: Source, remembered: FingerprintMemory | None) -> tuple[VideoInfo, FrameIndex]:
+    path = source.shown
+    with open_container(source) as (container, stream):
+        hashing = Hashing(source, remembered)
         # AVI stores no presentation times: only decoding tells the order of its frames.
         ordered = container.format.name != "avi"
         found = _packet_index(container, stream, path) if ordered else None
         has_audio = bool(container.streams.audio)
         kind, codec = container.format.name, stream.codec_context.name
-        size_bytes = container.size
-    with open_video(path) as (container, stream):
+    with open_container(source) as (container, stream):
         first = _first_frame(container, stream, path)
     if found is None:
-        found = _decoded_index(path)
-    hashing.join()
+        with open_container(source) as (container, stream):
+            found = _decoded_index(container, stream, path)
+    fingerprint = hashing.result()
     duration = Fraction(int(found.pts[-1]) - int(found.pts[0]) + found.last_duration)
     duration_s = duration * found.time_base
     rate = Fraction(len(found)) / duration_s if duration_s else Fraction(1)
     rate = rate.limit_denominator(100_000)
     info = VideoInfo(
         path=path,
-        fingerprint=digest[0],
-        size_bytes=size_bytes,
+        fingerprint=fingerprint,
+        size_bytes=source.size,
         container=kind,
         codec=codec,
         width=first.width,
@@ -162,6 +163,7 @@ def index_video(path: str) -> tuple[VideoInfo, FrameIndex]:
         duration_s=float(duration_s),
         frame_count=len(found),
         has_audio=has_audio,
+        identity=source.identity,
     )
     return info, found
 
@@ -192,16 +194,15 @@ def _packet_index(container: InputContainer, stream: VideoStream, path: str) -> 
     return _ordered(pts, keyframes, durations, base)
 
 
-def _decoded_index(path: str) -> FrameIndex:
+def _decoded_index(container: InputContainer, stream: VideoStream, path: str) -> FrameIndex:
     """The index from decoding everything, for packets that do not tell when they are shown."""
     labels: list[int] = []
     keyframes: list[bool] = []
-    with open_video(path) as (container, stream):
-        base = stream.time_base
-        for frame in _decoded(container, stream):
-            if frame.pts is not None and frame.pts not in labels[-64:]:
-                labels.append(frame.pts)
-                keyframes.append(frame.key_frame)
+    base = stream.time_base
+    for frame in _decoded(container, stream):
+        if frame.pts is not None and frame.pts not in labels[-64:]:
+            labels.append(frame.pts)
+            keyframes.append(frame.key_frame)
     if not labels or base is None:
         raise MediaError(f"{path}: its frames carry no time stamps", path=path)
     found = _ordered(sorted(labels), keyframes, [0] * len(labels), base)

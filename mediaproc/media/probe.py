@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -13,13 +12,13 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from mediaproc.errors import MediaError
+from mediaproc.media.source import Source, open_source
 
 # Real containers only: playlists and scripts (hls, dash, concat) make FFmpeg open other files.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,ivf,gif,"
     "h264,hevc,m4v,obu,wtv,dv,nut"
 )
-PROTOCOLS = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,9 @@ class VideoInfo:
     """What is known of a video.
 
     Attributes:
-        path: as it was given.
+        path: as it was given; of a URL, credentials and query are masked.
         fingerprint: SHA-256 of all its bytes, hex.
-        size_bytes: size of the file.
+        size_bytes: size of the file or object.
         container: FFmpeg's name of the format.
         codec: FFmpeg's name of the video codec.
         width: of the coded frame, pixels.
@@ -42,6 +41,8 @@ class VideoInfo:
         duration_s: from the first frame to the end of the last, seconds.
         frame_count: number of displayed frames.
         has_audio: whether there is an audio stream.
+        identity: digest, hex, of what the same bytes are known again by at this place; None where
+            nothing tells.
     """
 
     path: str
@@ -58,6 +59,7 @@ class VideoInfo:
     duration_s: float
     frame_count: int
     has_audio: bool
+    identity: str | None = None
 
     @property
     def display_width(self) -> int:
@@ -90,28 +92,45 @@ class VideoInfo:
 
 
 @contextmanager
-def open_video(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a file and its first video stream.
+def open_video(
+    address: str, check: Callable[[Source], None] | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a path or URL and its first video stream.
 
-    Only real container formats and local files are opened, whatever the file says of itself.
+    Only real container formats are opened, whatever the file says of itself, and nothing that it
+    names.
+
+    Args:
+        address: a path, ``s3://`` or ``http(s)://``.
+        check: called with the source before anything is read from it.
 
     Raises:
-        MediaError: missing, a folder, empty, not a video container, damaged, or without video.
+        MediaError: missing, a folder, empty, not a video container, damaged, or without video; a
+            server that does not give its bytes; or what ``check`` raises.
     """
-    file = Path(path)
-    if not file.exists():
-        raise MediaError(f"{path}: no such file", path=path)
-    if file.is_dir():
-        raise MediaError(f"{path}: is a folder, not a video file", path=path)
-    if file.stat().st_size == 0:
-        raise MediaError(f"{path}: the file is empty", path=path)
+    with open_source(address) as source:
+        if check is not None:
+            check(source)
+        with open_container(source) as opened:
+            yield opened
+
+
+@contextmanager
+def open_container(source: Source) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container of an open source, from its start, and its first video stream.
+
+    Raises:
+        MediaError: as ``open_video``.
+    """
+    path = source.shown
     try:
         container = av.open(
-            str(file),
+            source.rewound(),
             "r",
-            container_options={"format_whitelist": FORMATS, "protocol_whitelist": PROTOCOLS},
+            container_options={"format_whitelist": FORMATS, "protocol_whitelist": source.protocols},
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        source.check()
         raise MediaError(
             f"{path}: cannot be opened as a video: not a supported container, or its header is "
             f"damaged or missing ({_reason(error)})",
@@ -129,7 +148,13 @@ def open_video(path: str) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise MediaError(
                 f"{path}: has no video stream; its streams: {', '.join(kinds)}", path=path
             )
-        yield container, streams[0]
+        try:
+            yield container, streams[0]
+        except Exception:
+            # What FFmpeg makes of a read that failed is not the cause.
+            source.check()
+            raise
+        source.check()
 
 
 def _reason(error: Exception) -> str:

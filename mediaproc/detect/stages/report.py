@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import PurePath
 from typing import Any
 
+from mediaproc.addresses import video_name
 from mediaproc.detect.findings import (
     Failure,
     Interval,
@@ -29,7 +29,7 @@ def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
     gap = config["max_gap_s"]
     document = Report(
         video=VideoFacts(
-            name=PurePath(video.path).name,
+            name=video_name(video.path),
             fingerprint=video.fingerprint,
             width=video.width,
             height=video.height,
