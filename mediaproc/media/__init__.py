@@ -3,12 +3,15 @@
 from mediaproc.media.decode import DecodedFrame, decode_frames, prefetch
 from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
 from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, fingerprint_file, index_video
+from mediaproc.media.packs import PackIndex, PackWriter, read_frames
 from mediaproc.media.probe import VideoInfo, open_video
 
 __all__ = [
     "AnchorBlock",
     "DecodedFrame",
     "FrameIndex",
+    "PackIndex",
+    "PackWriter",
     "VideoInfo",
     "anchors",
     "decode_frames",
@@ -18,5 +21,6 @@ __all__ = [
     "index_video",
     "open_video",
     "prefetch",
+    "read_frames",
     "write_video",
 ]
