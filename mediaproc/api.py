@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mediaproc.blobs import BlobStore, LocalBlobStore
+from mediaproc.blobs import BlobStore, open_blob_store
 from mediaproc.detect.profile import Profile, load_profile
 from mediaproc.errors import SettingsError
 from mediaproc.settings import Settings, load_settings
@@ -50,7 +50,7 @@ def build_graph(
     settings = load_settings()
     return graph.build_graph(
         profile,
-        blobs=blobs or LocalBlobStore(_local(settings)["blobs"]),
+        blobs=blobs or open_blob_store(settings.blobs_location),
         models=ModelStore(settings.home / "models", threads=settings.threads),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
@@ -76,17 +76,14 @@ def open_workspace(*, concurrency: int | None = None) -> Workspace:
     settings = load_settings()
     return Workspace(
         settings.home,
-        **_local(settings),
+        database=_database(settings),
+        blobs=open_blob_store(settings.blobs_location),
         concurrency=concurrency or settings.concurrency,
         threads=settings.threads,
     )
 
 
-def _local(settings: Settings) -> dict[str, Path]:
-    places = {"database": settings.database_location, "blobs": settings.blobs_location}
-    for name, place in places.items():
-        if "://" in place:
-            raise SettingsError(
-                f"MEDIAPROC_{name.upper()}: this version keeps jobs and blobs in local files only"
-            )
-    return {name: Path(place) for name, place in places.items()}
+def _database(settings: Settings) -> Path:
+    if "://" in settings.database_location:
+        raise SettingsError("MEDIAPROC_DATABASE: this version keeps jobs in a local file only")
+    return Path(settings.database_location)

@@ -6,7 +6,7 @@ MediaprocError
 ├── StageError            a stage broke its contract or failed
 │   └── MissingExtraError a package that an optional stage needs is not installed
 ├── ModelError            model weights that cannot be found, fetched or loaded
-├── BlobError             a stored blob that is missing or damaged
+├── BlobError             a stored blob that is missing or damaged, or a store that fails
 ├── CheckpointError       a checkpoint that cannot be read by this version
 ├── JobError              a job that does not exist, or is in the wrong state
 └── SettingsError         an environment variable or .env value that is not valid
@@ -59,7 +59,7 @@ class ModelError(MediaprocError):
 
 
 class BlobError(MediaprocError):
-    """A stored blob that is missing or damaged; the text names it."""
+    """A stored blob that is missing or damaged, or a store that fails; the text names it."""
 
 
 class CheckpointError(MediaprocError):

@@ -11,12 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.s3 import SERVERS, S3Place, moto_place, moto_server, place_on
+
 _CLEARED_PREFIXES = ("AWS_", "LANGCHAIN_", "LANGGRAPH_", "LANGSMITH_", "MEDIAPROC_", "YOLO_")
+_KEPT_PREFIX = "MEDIAPROC_TEST_"  # names the servers that tests may use: docs/development
 _CLEARED_NAMES = ("ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 # At import, before any test module: some libraries read these when they are imported, and the
 # subprocesses of tests inherit them.
 for _name in list(os.environ):
+    if _name.startswith(_KEPT_PREFIX):
+        continue
     if _name.upper().startswith(_CLEARED_PREFIXES) or _name.upper() in _CLEARED_NAMES:
         del os.environ[_name]
 os.environ.update(
@@ -42,6 +47,30 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """Each test has its own home, and an empty working directory: no ``.env``, no ``runs/``."""
     monkeypatch.setenv("MEDIAPROC_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """An S3 server of moto's, with the bucket that tests use."""
+    import boto3
+
+    with moto_server() as url:
+        place = moto_place(url)
+        boto3.client(
+            "s3",
+            endpoint_url=url,
+            aws_access_key_id=place.env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=place.env["AWS_SECRET_ACCESS_KEY"],
+            region_name=place.env["AWS_DEFAULT_REGION"],
+        ).create_bucket(Bucket=place.bucket)
+        yield url
+
+
+@pytest.fixture(params=SERVERS)
+def s3_place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Place]:
+    """A place of the test's own, on each S3 server there is."""
+    with place_on(request.param, request, monkeypatch) as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mediaproc.errors import BlobError
+
+_KEY = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})")
+# Seconds before the second read of an object that came short or wrong, doubling up to the longest.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,28 @@ class BlobRef:
         return cls(str(data["sha256"]), int(data["size"]))
 
 
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob that a store lists.
+
+    Attributes:
+        ref: its digest, as its name says, and its size.
+        modified_at: when it was written, seconds since 1970, by the store's clock.
+    """
+
+    ref: BlobRef
+    modified_at: float
+
+
+class BrokenReadError(BlobError):
+    """A read that ended too early, on the way here; reading again may help."""
+
+
 class BlobStore(ABC):
     """Stores bytes under their own digest. The base class owns names and checks."""
+
+    # How often bytes that came short or wrong are read; more than once where they travel.
+    reads = 1
 
     def put(self, data: bytes) -> BlobRef:
         """Store ``data`` and return its reference; storing the same bytes again costs nothing.
@@ -63,13 +89,91 @@ class BlobStore(ABC):
         Raises:
             BlobError: they are missing or damaged; the text names the object and the store.
         """
-        data = self._read(ref.key)
-        if len(data) != ref.size or hashlib.sha256(data).hexdigest() != ref.sha256:
+
+        def fault(data: bytes) -> str:
+            if len(data) != ref.size:
+                return f"it has {len(data)} bytes and should have {ref.size}"
+            return "" if BlobRef.of(data) == ref else "its bytes do not match its digest"
+
+        return self._right(ref.key, lambda: self._read(ref.key), fault)
+
+    def get_range(self, ref: BlobRef, start: int, length: int) -> bytes:
+        """``length`` bytes of ``ref`` from byte ``start`` on, by one read.
+
+        Their number is checked; their content is for the caller to check, who alone can know the
+        digest of a piece.
+
+        Raises:
+            BlobError: the range lies outside the blob, or the blob is missing or too short.
+        """
+        if start < 0 or length < 0 or start + length > ref.size:
             raise BlobError(
-                f"blob {ref.key} in {self} is damaged: "
-                f"{len(data)} bytes that do not match its digest, expected {ref.size}"
+                f"{self._name(ref.key)}: bytes {start} to {start + length} lie outside its "
+                f"{ref.size} bytes"
             )
-        return data
+        if length == 0:
+            return b""
+
+        def fault(data: bytes) -> str:
+            short = len(data) != length
+            return f"{len(data)} bytes came of {length} from {start} on" if short else ""
+
+        return self._right(ref.key, lambda: self._read(ref.key, (start, length)), fault)
+
+    def contains(self, ref: BlobRef) -> bool:
+        """Whether the blob is there, in its full length.
+
+        Raises:
+            BlobError: the store cannot be asked.
+        """
+        return self._has(ref.key, ref.size)
+
+    def delete(self, ref: BlobRef) -> None:
+        """Delete a blob; one that is not there is no error.
+
+        Raises:
+            BlobError: the store did not delete it.
+        """
+        self._delete(ref.key)
+
+    def list(self) -> Iterator[StoredBlob]:
+        """Every blob of the store, in the order of digests; foreign objects are left out.
+
+        Raises:
+            BlobError: the store cannot be listed.
+        """
+        for key, size, modified_at in self._list():
+            if match := _KEY.fullmatch(key):
+                yield StoredBlob(BlobRef(match[2], size), modified_at)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Make sure that blobs can be written and read, before a job counts on it.
+
+        Raises:
+            BlobError: they cannot; the text says why and what to do.
+        """
+
+    def _right(self, key: str, read: Callable[[], bytes], fault: Callable[[bytes], str]) -> bytes:
+        """What ``read`` gives once ``fault`` finds nothing wrong with it."""
+        problem = ""
+        for attempt in range(self.reads):
+            if attempt:
+                time.sleep(min(_PAUSE_S * 2 ** (attempt - 1), _LONGEST_PAUSE_S))
+            try:
+                data = read()
+            except BrokenReadError as error:
+                problem = f"cannot be read: {error}"
+                continue
+            if not (found := fault(data)):
+                return data
+            problem = f"is damaged: {found}; delete it and start its job anew"
+        tries = f" (read {self.reads} times)" if self.reads > 1 else ""
+        raise BlobError(f"{self._name(key)} {problem}{tries}")
+
+    @abstractmethod
+    def _name(self, key: str) -> str:
+        """An object and its store, as messages name them."""
 
     @abstractmethod
     def _has(self, key: str, size: int) -> bool:
@@ -80,5 +184,16 @@ class BlobStore(ABC):
         """Store an object so that readers see all of it or nothing."""
 
     @abstractmethod
-    def _read(self, key: str) -> bytes:
-        """The bytes of an object; BlobError where there is none."""
+    def _read(self, key: str, span: tuple[int, int] | None = None) -> bytes:
+        """The bytes of an object, or ``span`` (start, length) of them.
+
+        BlobError where there is none; BrokenReadError where the bytes broke off on the way.
+        """
+
+    @abstractmethod
+    def _delete(self, key: str) -> None:
+        """Delete an object, where there is one."""
+
+    @abstractmethod
+    def _list(self) -> Iterator[tuple[str, int, float]]:
+        """Name, size and time (seconds since 1970) of every object, in the order of names."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mediaproc.blobs.base import BlobStore
@@ -23,16 +26,27 @@ class LocalBlobStore(BlobStore):
     def __str__(self) -> str:
         return str(self.root)
 
+    def check(self) -> None:
+        """Make sure that the folder can be made and written to; see ``BlobStore.check``."""
+        with _words(f"blob folder {self.root}", "written to"):
+            _make_folder(self.root)
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                file.write(b"\0")
+
+    def _name(self, key: str) -> str:
+        return f"blob {self.root / key}"
+
     def _has(self, key: str, size: int) -> bool:
-        try:
-            return (self.root / key).stat().st_size == size
-        except FileNotFoundError:
-            return False
+        with _words(self._name(key), "looked up"):
+            try:
+                return (self.root / key).stat().st_size == size
+            except FileNotFoundError:
+                return False
 
     def _write(self, key: str, data: bytes) -> None:
         path = self.root / key
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with _words(self._name(key), f"written ({len(data)} bytes)"):
+            _make_folder(path.parent)
             # A crash between the two steps leaves a stray temporary file, never half a blob.
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
             try:
@@ -44,13 +58,66 @@ class LocalBlobStore(BlobStore):
             except BaseException:
                 os.unlink(temporary)
                 raise
-        except OSError as error:
-            raise BlobError(f"blob {key} cannot be written to {self}: {error}") from error
+            # The new name too is on the disk before a checkpoint names the blob.
+            _sync_folder(path.parent)
 
-    def _read(self, key: str) -> bytes:
-        try:
-            return (self.root / key).read_bytes()
-        except FileNotFoundError:
-            raise BlobError(f"blob {key} is missing in {self}") from None
-        except OSError as error:
-            raise BlobError(f"blob {key} cannot be read from {self}: {error}") from error
+    def _read(self, key: str, span: tuple[int, int] | None = None) -> bytes:
+        with _words(self._name(key), "read"):
+            try:
+                with open(self.root / key, "rb") as file:
+                    if span is None:
+                        return file.read()
+                    file.seek(span[0])
+                    return file.read(span[1])
+            except FileNotFoundError:
+                raise BlobError(
+                    f"{self._name(key)} is missing; it was deleted, or was never written there"
+                ) from None
+
+    def _delete(self, key: str) -> None:
+        with _words(self._name(key), "deleted"):
+            (self.root / key).unlink(missing_ok=True)
+
+    def _list(self) -> Iterator[tuple[str, int, float]]:
+        with _words(f"blob folder {self.root}", "listed"):
+            folders = sorted(self.root.iterdir()) if self.root.exists() else []
+            for folder in folders:
+                for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                    try:
+                        stat = path.stat()
+                    except FileNotFoundError:  # deleted since
+                        continue
+                    yield f"{folder.name}/{path.name}", stat.st_size, stat.st_mtime
+
+
+@contextmanager
+def _words(name: str, action: str) -> Iterator[None]:
+    """Raise what the file system refuses as a BlobError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = f"the disk is full ({reason}); free space there, or set MEDIAPROC_BLOBS"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason = f"{reason}; give this user access, or set MEDIAPROC_BLOBS to another folder"
+        raise BlobError(f"{name} cannot be {action}: {reason}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each on the disk once it is there."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a network file system that keeps names by itself
+            raise
+    finally:
+        os.close(handle)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediaproc.addresses import is_url, shown
-from mediaproc.blobs import LocalBlobStore
+from mediaproc.blobs import BlobStore, LocalBlobStore
 from mediaproc.errors import JobError, MediaprocError
 from mediaproc.jobs.progress import Progress
 from mediaproc.jobs.store import Job, JobStore, new_job_id
@@ -36,7 +36,7 @@ class Workspace:
     Args:
         home: the folder.
         database: SQLite file of the jobs; in ``home`` where None.
-        blobs: folder of the blobs; in ``home`` where None.
+        blobs: where blobs are kept; a folder in ``home`` where None.
         concurrency: how many stages work at once.
         threads: threads of one model call.
     """
@@ -46,7 +46,7 @@ class Workspace:
         home: Path,
         *,
         database: Path | None = None,
-        blobs: Path | None = None,
+        blobs: BlobStore | None = None,
         concurrency: int = 2,
         threads: int = 1,
     ) -> None:
@@ -54,7 +54,7 @@ class Workspace:
         self.concurrency = concurrency
         self.threads = threads
         self.store = JobStore(database or home / "jobs.sqlite")
-        self.blobs = LocalBlobStore(blobs or home / "blobs")
+        self.blobs = blobs or LocalBlobStore(home / "blobs")
 
     def checkpointer(self) -> AbstractContextManager[StageCheckpointer]:
         """The checkpointer in which the jobs are kept."""
@@ -71,7 +71,13 @@ class Workspace:
         out_dir: str | None = None,
         job_id: str | None = None,
     ) -> Job:
-        """Add a job that has not begun."""
+        """Add a job that has not begun.
+
+        Raises:
+            BlobError: the blob store cannot be used.
+            JobError: the id is not legal, or taken.
+        """
+        self.blobs.check()
         job_id = job_id or new_job_id()
         return self.store.create(
             Job(
@@ -102,8 +108,10 @@ class Workspace:
             The job as it ended: done, failed or interrupted.
 
         Raises:
+            BlobError: the blob store cannot be used.
             JobError: its video is not the one that it began with.
         """
+        self.blobs.check()
         from langgraph.errors import GraphDrained
 
         from mediaproc.detect.graph import build_graph

@@ -4,6 +4,7 @@ from mediaproc.media.decode import DecodedFrame, Resample, decode_frames, prefet
 from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
 from mediaproc.media.fingerprint import FingerprintMemory, SameVideo, fingerprint, is_same_video
 from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, index_video
+from mediaproc.media.packs import PackIndex, PackWriter, read_frames
 from mediaproc.media.probe import VideoInfo, open_video
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "DecodedFrame",
     "FingerprintMemory",
     "FrameIndex",
+    "PackIndex",
+    "PackWriter",
     "Resample",
     "SameVideo",
     "VideoInfo",
@@ -23,5 +26,6 @@ __all__ = [
     "is_same_video",
     "open_video",
     "prefetch",
+    "read_frames",
     "write_video",
 ]

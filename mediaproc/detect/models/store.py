@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from mediaproc.detect.models.base import Detector
 from mediaproc.errors import ModelError
+from mediaproc.s3 import s3_client, s3_errors, split_s3_url
 
 T = TypeVar("T")
 
@@ -182,14 +183,12 @@ class ModelStore:
         return target
 
     def _from_s3(self, model: str) -> Path:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        bucket, _, key = model.removeprefix("s3://").partition("/")
-        if not bucket or not key:
-            raise ModelError(f"model {model!r}: not of the form s3://bucket/key")
         try:
-            client = boto3.client("s3")
+            bucket, key = split_s3_url(model)
+        except ValueError as error:
+            raise ModelError(f"model {error}") from None
+        client = s3_client()
+        with s3_errors(ModelError, client, "fetched", bucket, key):
             tag = client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
             target: Path = self.folder / "weights" / tag / Path(key).name
             if not target.exists():
@@ -197,8 +196,6 @@ class ModelStore:
                 with tempfile.TemporaryDirectory(dir=target.parent) as folder:
                     client.download_file(bucket, key, str(Path(folder) / "model"))
                     os.replace(Path(folder) / "model", target)
-        except (BotoCoreError, ClientError) as error:
-            raise ModelError(f"model {model!r} cannot be fetched: {error}") from error
         return target
 
     def _fix_torch_threads(self) -> None:
