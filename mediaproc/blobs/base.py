@@ -69,6 +69,8 @@ class BrokenReadError(BlobError):
 class BlobStore(ABC):
     """Stores bytes under their own digest. The base class owns names and checks."""
 
+    # Whether other machines reach the same blobs.
+    shared = False
     # How often bytes that came short or wrong are read; more than once where they travel.
     reads = 1
 
@@ -127,6 +129,9 @@ class BlobStore(ABC):
             BlobError: the store cannot be asked.
         """
         return self._has(ref.key, ref.size)
+
+    def hold(self, ref: BlobRef) -> None:  # noqa: B027
+        """Rely on a blob that another job stored, from now on; a plain store keeps no account."""
 
     def delete(self, ref: BlobRef) -> None:
         """Delete a blob; one that is not there is no error.

@@ -36,6 +36,8 @@ class S3BlobStore(BlobStore):
         read_timeout_s: how long an answer, or the next piece of it, may keep us waiting, seconds.
     """
 
+    shared = True
+
     def __init__(
         self,
         bucket: str,

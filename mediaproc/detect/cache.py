@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
+from mediaproc.blobs import BlobStore
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
@@ -73,11 +74,13 @@ class Keys:
     Args:
         plan: the plan.
         models: tells the content of model weights.
+        blobs: tells whether frames are kept.
     """
 
-    def __init__(self, plan: Plan, models: ModelStore) -> None:
+    def __init__(self, plan: Plan, models: ModelStore, blobs: BlobStore) -> None:
         self._plan = plan
         self._models = models
+        self._blobs = blobs
         self._facts: dict[str, dict[str, Any]] = {}
         self._digests: dict[str, str] = {}
         self._cacheable = {node.id: self._can_be_kept(node) for node in plan.nodes}
@@ -115,7 +118,11 @@ class Keys:
                 stage = REGISTRY.get(node.stage)
                 own: dict[str, Any] = {}
                 if stage.identity_fn is not None:
-                    offered = {"config": dict(node.config), "models": self._models}
+                    offered = {
+                        "config": dict(node.config),
+                        "models": self._models,
+                        "blobs": self._blobs,
+                    }
                     wanted = wanted_services(stage.identity_fn)
                     own = stage.identity_fn(**{k: v for k, v in offered.items() if k in wanted})
                 self._facts[node.id] = {

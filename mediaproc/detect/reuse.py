@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediaproc.blobs import BlobRef, BlobStore
-from mediaproc.detect.cache import Block, CacheEntry, Keys, difference
+from mediaproc.detect.cache import Block, CacheEntry, difference
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY
@@ -48,7 +48,7 @@ class NodeCache:
     def __init__(self, node: PlanNode, plan: Plan, services: Services, view: NodeView) -> None:
         self._node = node
         self._services = services
-        self._keys = Keys(plan, services.models)
+        self._keys = services.keys(plan)
         self._store = services.cache if self._keys.cacheable(node) else None
         self._ancestors = _ancestors(node, plan)
         # By block only where what it reads and what it writes can be cut by time.
@@ -119,6 +119,8 @@ class NodeCache:
 def sound(entry: CacheEntry, blobs: BlobStore) -> bool:
     """Whether all stored objects that an entry names are there; a damaged one is deleted."""
     for ref in references(entry.data):
+        # Before the look, so that it cannot go between the look and the use.
+        blobs.hold(ref)
         try:
             if ref.size > CHECKED_BYTES:
                 if not blobs.contains(ref):

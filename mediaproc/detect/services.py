@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediaproc.blobs import BlobRef, BlobStore
-from mediaproc.detect.cache import CacheStore
+from mediaproc.detect.cache import CacheStore, Keys
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part
+from mediaproc.detect.plan import Plan
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
 from mediaproc.detect.state import Frame, Video
 from mediaproc.errors import MediaError, StageError
@@ -81,6 +82,14 @@ class VideoMedia:
             for frame in frames:
                 yield Frame(frame.frame_index, frame.pts, frame.time_s, frame.image)
 
+    def stored(self) -> list[dict[str, Any]]:
+        """Nowhere: the frames come from the video."""
+        return []
+
+    def joined(self, pieces: Sequence[VideoMedia]) -> VideoMedia:
+        """This source: all frames of a video come from one file."""
+        return self
+
 
 @dataclass
 class Services:
@@ -102,7 +111,13 @@ class Services:
     reuse: bool = True
     fingerprints: FingerprintMemory | None = None
     _videos: OrderedDict[str, VideoMedia] = field(default_factory=OrderedDict)
+    _keys: dict[int, Keys] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def keys(self, plan: Plan) -> Keys:
+        """The cache keys of a plan's nodes."""
+        with self._lock:
+            return self._keys.setdefault(id(plan), Keys(plan, self.models, self.blobs))
 
     def open_video(self, address: str) -> dict[str, Any]:
         """Index a video; the header, as JSON, from which ``media`` opens it again.

@@ -12,7 +12,7 @@ import json
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict
 
@@ -334,6 +334,14 @@ class MediaSource(Protocol):
         """Decode the given frames, ascending, scaled to ``size_wh`` where given."""
         ...
 
+    def stored(self) -> list[dict[str, Any]]:
+        """Where the frames are kept, as JSON values; empty where they come from the video."""
+        ...
+
+    def joined(self, pieces: Sequence[Any]) -> MediaSource:
+        """One source of the frames of several of its kind."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
@@ -376,6 +384,10 @@ class Frames:
         """Frames can be cut by time."""
         return True
 
+    def read_from(self, media: MediaSource) -> Frames:
+        """The same frames, with their pixels from elsewhere."""
+        return replace(self, media=media)
+
     @classmethod
     def concat(cls, pieces: Sequence[Frames]) -> Frames:
         """The frames of several pieces of one video, in the order given."""
@@ -386,7 +398,7 @@ class Frames:
             np.concatenate([piece.time_s for piece in pieces]),
             first.size_wh,
             first.source_wh,
-            first.media,
+            first.media.joined([piece.media for piece in pieces]),
         )
 
     def only(self, keep: npt.NDArray[np.bool_]) -> Frames:

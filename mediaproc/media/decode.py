@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import av
 import cv2
@@ -28,6 +28,8 @@ from mediaproc.media.source import Source
 # what detection models were trained on: their boxes move where it is done otherwise. Linear is the
 # cheaper one when large frames shrink, smooth when hardly anything is left of them.
 Resample = Literal["smooth", "linear"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ _END = object()
 
 
 @contextmanager
-def prefetch(source: Iterator[DecodedFrame], depth: int) -> Iterator[Iterator[DecodedFrame]]:
+def prefetch(source: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
     """Run ``source`` on a thread, at most ``depth`` frames ahead of the reader.
 
     Decoding then overlaps with what the reader does. An error of the source is raised in the
@@ -215,7 +217,7 @@ def prefetch(source: Iterator[DecodedFrame], depth: int) -> Iterator[Iterator[De
             if close is not None:
                 close()
 
-    def read() -> Iterator[DecodedFrame]:
+    def read() -> Iterator[T]:
         while (item := items.get()) is not _END:
             if isinstance(item, BaseException):
                 raise item

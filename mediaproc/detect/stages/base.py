@@ -196,9 +196,9 @@ class StageDefinition:
         prepare_fn: called with the services it declares (``config``, ``models``) before the first
             frame of a run: fetches what is missing and raises where a setting cannot work, so
             that nobody waits an hour for it.
-        identity_fn: called with the services it declares (``config``, ``models``): what its results
-            follow from besides its configuration, as JSON: the content of a model, the engine,
-            the version of a library. Part of the cache key.
+        identity_fn: called with the services it declares (``config``, ``models``, ``blobs``): what
+            its results follow from besides its configuration, as JSON: the content of a model,
+            the engine, the version of a library. Part of the cache key.
         cached: whether results may be taken over from an earlier job whose key is the same; not
             for a stage whose results follow from more than its inputs and ``identity_fn`` tell.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing

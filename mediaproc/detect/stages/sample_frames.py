@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.blobs import BlobStore
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import FRAMES
 from mediaproc.detect.state import DetectState, Frames, MediaSource, Segment, Video
@@ -47,31 +48,53 @@ def scaled_size(width: int, height: int, longest: int) -> tuple[int, int]:
 
 
 def sample_frames(
-    state: DetectState, *, config: dict[str, Any], media: MediaSource
+    state: DetectState, *, config: dict[str, Any], media: MediaSource, blobs: BlobStore
 ) -> dict[str, Any]:
-    """Choose frames of the segment; nothing is decoded here."""
+    """Choose frames of the segment; they are decoded here only where they are kept."""
     segment, video = state["segment"], state["video"]
-    keep = sampled(segment, video, config)
-    return {
-        "frames": Frames(
-            indexes=np.arange(segment.start_frame, segment.end_frame, dtype=np.int64)[keep],
-            pts=segment.pts[keep],
-            time_s=segment.time_s[keep],
-            size_wh=scaled_size(video.width, video.height, config["max_size"]),
-            source_wh=(video.width, video.height),
-            media=media,
-        )
-    }
+    chosen = sampled(segment, video, config)
+    frames = Frames(
+        indexes=np.arange(segment.start_frame, segment.end_frame, dtype=np.int64)[chosen],
+        pts=segment.pts[chosen],
+        time_s=segment.time_s[chosen],
+        size_wh=scaled_size(video.width, video.height, config["max_size"]),
+        source_wh=(video.width, video.height),
+        media=media,
+    )
+    if _kept(config, blobs):
+        from mediaproc.detect.kept import keep
+
+        frames = keep(frames, blobs, config["quality"])
+    return {"frames": frames}
+
+
+def _kept(config: dict[str, Any], blobs: BlobStore) -> bool:
+    return blobs.shared if config["keep"] == "auto" else config["keep"] == "all"
+
+
+def identity(*, config: dict[str, Any], blobs: BlobStore) -> dict[str, Any]:
+    """Whether frames are kept, since kept ones are seen through JPEG."""
+    return {"kept": _kept(config, blobs)}
 
 
 def serialize(state: dict[str, Any], job_id: str) -> dict[str, Any]:
-    """Which frames; their pixels are decoded again from the video."""
-    return {"frames": state["frames"].to_json()}
+    """Which frames, and where they are kept; others are decoded again from the video."""
+    frames: Frames = state["frames"]
+    data: dict[str, Any] = {"frames": frames.to_json()}
+    if packs := frames.media.stored():
+        data["packs"] = packs
+    return data
 
 
-def deserialize(data: dict[str, Any], job_id: str, *, media: MediaSource) -> dict[str, Any]:
-    """The frames, to be read through ``media``."""
-    return {"frames": Frames.from_json(data["frames"], media)}
+def deserialize(
+    data: dict[str, Any], job_id: str, *, media: MediaSource, blobs: BlobStore
+) -> dict[str, Any]:
+    """The frames, to be read from where they are kept or through ``media``."""
+    if "packs" not in data:
+        return {"frames": Frames.from_json(data["frames"], media)}
+    from mediaproc.detect.kept import frames_from_json
+
+    return {"frames": frames_from_json(data["frames"], data["packs"], blobs)}
 
 
 STAGE = StageDefinition(
@@ -109,9 +132,26 @@ STAGE = StageDefinition(
             min=0,
             max=16384,
         ),
+        StageConfigField(
+            "keep",
+            "str",
+            "auto",
+            "all: store the frames, as JPEG, so that a job goes on without its video; none: decode "
+            "them from the video; auto: all in S3, none in a local folder.",
+            options=["auto", "all", "none"],
+        ),
+        StageConfigField(
+            "quality",
+            "int",
+            90,
+            "JPEG quality of kept frames. More is larger, and nearer to the video.",
+            min=1,
+            max=100,
+        ),
     ],
     category="sampling",
     fn=sample_frames,
+    identity_fn=identity,
     serialize_fn=serialize,
     deserialize_fn=deserialize,
     channels=[FRAMES],
