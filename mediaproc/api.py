@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mediaproc.blobs import BlobStore, LocalBlobStore
+from mediaproc.blobs import BlobStore
 from mediaproc.detect.profile import Profile, load_profile
 from mediaproc.errors import SettingsError
 from mediaproc.settings import Settings, load_settings
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mediaproc.detect.checkpoint import StageCheckpointer
     from mediaproc.detect.plan import Plan
     from mediaproc.jobs import Workspace
+
+# Holds the blobs of graphs that run outside of jobs, which no removed job may take along.
+GRAPHS = "graph:"
 
 __all__ = ["build_graph", "load_profile", "open_checkpointer", "open_workspace"]
 
@@ -49,7 +52,7 @@ def build_graph(
     settings = load_settings()
     return graph.build_graph(
         profile,
-        blobs=blobs or LocalBlobStore(_local(settings)["blobs"]),
+        blobs=blobs or open_workspace().blobs_of(GRAPHS),
         models=ModelStore(settings.home / "models", threads=settings.threads),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
@@ -74,17 +77,15 @@ def open_workspace(*, concurrency: int | None = None) -> Workspace:
     settings = load_settings()
     return Workspace(
         settings.home,
-        **_local(settings),
+        database=settings.database_location,
+        blobs=_local_blobs(settings),
         concurrency=concurrency or settings.concurrency,
         threads=settings.threads,
+        retention_days=settings.retention_days,
     )
 
 
-def _local(settings: Settings) -> dict[str, Path]:
-    places = {"database": settings.database_location, "blobs": settings.blobs_location}
-    for name, place in places.items():
-        if "://" in place:
-            raise SettingsError(
-                f"MEDIAPROC_{name.upper()}: this version keeps jobs and blobs in local files only"
-            )
-    return {name: Path(place) for name, place in places.items()}
+def _local_blobs(settings: Settings) -> Path:
+    if "://" in settings.blobs_location:
+        raise SettingsError("MEDIAPROC_BLOBS: this version keeps blobs in local files only")
+    return Path(settings.blobs_location)

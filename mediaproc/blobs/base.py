@@ -71,6 +71,14 @@ class BlobStore(ABC):
             )
         return data
 
+    def delete(self, ref: BlobRef) -> None:
+        """Delete a blob; one that is not there is no error.
+
+        Raises:
+            BlobError: the store did not delete it.
+        """
+        self._delete(ref.key)
+
     @abstractmethod
     def _has(self, key: str, size: int) -> bool:
         """Whether an object of that name and size is there."""
@@ -82,3 +90,7 @@ class BlobStore(ABC):
     @abstractmethod
     def _read(self, key: str) -> bytes:
         """The bytes of an object; BlobError where there is none."""
+
+    @abstractmethod
+    def _delete(self, key: str) -> None:
+        """Delete an object where there is one."""

@@ -54,3 +54,9 @@ class LocalBlobStore(BlobStore):
             raise BlobError(f"blob {key} is missing in {self}") from None
         except OSError as error:
             raise BlobError(f"blob {key} cannot be read from {self}: {error}") from error
+
+    def _delete(self, key: str) -> None:
+        try:
+            (self.root / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise BlobError(f"blob {key} cannot be deleted from {self}: {error}") from error

@@ -3,17 +3,18 @@
 ``StageCheckpointer`` wraps an official LangGraph saver. On the way in it replaces every ``Part``
 by the JSON envelope that the stage's ``serialize_fn`` makes; on the way out it gives the parts
 back, and they are restored when a node reads them. Everything else goes to the inner saver as it
-is. Async methods run the sync ones on a thread, so one saver serves both worlds.
+is. What the official savers cannot do is in ``threads.py``. Async methods run the sync ones on a
+thread, so one saver serves both worlds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -22,12 +23,20 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Send
 
+from mediaproc.database import Database, PostgresDatabase, SqliteDatabase, connect
 from mediaproc.detect.parts import MARK, Part
+from mediaproc.detect.threads import ThreadTables
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+PRUNE_STRATEGIES = ("keep_latest", "delete")
 
 
 def encode(value: Any) -> Any:
@@ -42,6 +51,8 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if type(value) is tuple:
         return tuple(encode(item) for item in value)
+    if _is_named(value):
+        return type(value)(*(encode(item) for item in value))
     return value
 
 
@@ -57,6 +68,8 @@ def decode(value: Any) -> Any:
         return [decode(item) for item in value]
     if type(value) is tuple:
         return tuple(decode(item) for item in value)
+    if _is_named(value):
+        return type(value)(*(decode(item) for item in value))
     return value
 
 
@@ -64,22 +77,35 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
     """Checkpoints in which every stage keeps its own format.
 
     Args:
-        inner: the official saver that stores them. One with sync methods, such as
-            ``SqliteSaver``; its serialiser should be strict, so that nothing is unpickled.
+        database: where they are.
+        saver: gives an official saver with sync methods over that database, for one call of one
+            thread; its serialiser should be strict, so that nothing is unpickled.
+        guard: called before every write; it raises where this process may write no more.
     """
 
-    def __init__(self, inner: BaseCheckpointSaver[str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        saver: Callable[[], BaseCheckpointSaver[str]],
+        *,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        inner = saver()
         super().__init__(serde=inner.serde)
-        self.inner = inner
+        self._database = database
+        self._saver = saver
+        self._guard = guard
+        self._threads = ThreadTables(database)
+        self._specs = inner.config_specs
 
     @property
     def config_specs(self) -> list[Any]:
         """The configurable fields of the inner saver."""
-        return self.inner.config_specs
+        return self._specs
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The inner saver's next channel version."""
-        return self.inner.get_next_version(current, channel)
+        return self._saver().get_next_version(current, channel)
 
     def with_allowlist(self, extra_allowlist: Any) -> StageCheckpointer:
         """The same checkpointer: only JSON and LangGraph's own types ever go in."""
@@ -95,7 +121,9 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         """Store a checkpoint, parts as envelopes."""
         encoded = checkpoint.copy()
         encoded["channel_values"] = encode(dict(checkpoint["channel_values"]))
-        return self.inner.put(config, encoded, metadata, new_versions)
+        self._guard()
+        with self._database.errors():
+            return self._saver().put(config, encoded, metadata, new_versions)
 
     def put_writes(
         self,
@@ -106,12 +134,18 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
     ) -> None:
         """Store a task's writes, parts as envelopes."""
         encoded = [(channel, encode(value)) for channel, value in writes]
-        self.inner.put_writes(config, encoded, task_id, task_path)
+        self._guard()
+        with self._database.errors():
+            self._saver().put_writes(config, encoded, task_id, task_path)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with its parts, restored when they are read."""
-        found = self.inner.get_tuple(config)
+        found = self._get(config)
         return None if found is None else _decoded(found)
+
+    def _get(self, config: RunnableConfig) -> CheckpointTuple | None:
+        with self._database.errors():
+            return self._saver().get_tuple(config)
 
     def list(
         self,
@@ -122,12 +156,65 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
         """Checkpoints with their parts, newest first."""
-        for found in self.inner.list(config, filter=filter, before=before, limit=limit):
-            yield _decoded(found)
+        # All at once: the official savers hold their lock while they list, so a caller that asked
+        # for something else in between would wait for itself.
+        with self._database.errors():
+            tuples = [
+                *self._saver().list(config, filter=filter, before=before, limit=limit),
+            ]
+        return map(_decoded, tuples)
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """The writes and the last snapshot from which each ``DeltaChannel`` is rebuilt."""
+        with self._database.errors():
+            found = self._saver().get_delta_channel_history(config=config, channels=channels)
+        return {channel: _decoded_history(history) for channel, history in found.items()}
 
     def delete_thread(self, thread_id: str) -> None:
         """Forget everything of a thread."""
-        self.inner.delete_thread(thread_id)
+        self._threads.delete([str(thread_id)])
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Forget the checkpoints that some runs saved, and their writes.
+
+        A ``DeltaChannel`` whose history is among them cannot be rebuilt any more.
+        """
+        self._threads.delete_for_runs([str(run_id) for run_id in run_ids])
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy all checkpoints and writes of a thread; blobs that they name are shared.
+
+        Raises:
+            CheckpointError: the target has checkpoints already.
+        """
+        self._threads.copy(str(source_thread_id), str(target_thread_id))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Forget what is not needed to go on from where some threads are.
+
+        Args:
+            thread_ids: the threads.
+            strategy: ``"keep_latest"`` keeps the latest checkpoint of each namespace with its
+                writes and what its delta channels are rebuilt from; the namespace of a
+                subgraph's call goes with the root checkpoint that it began from. ``"delete"``
+                keeps nothing.
+
+        Raises:
+            ValueError: there is no such strategy.
+        """
+        if strategy not in PRUNE_STRATEGIES:
+            raise ValueError(f"strategy {strategy!r} is not one of {', '.join(PRUNE_STRATEGIES)}")
+        if strategy == "delete":
+            self._threads.delete([str(thread_id) for thread_id in thread_ids])
+            return
+        for thread_id in thread_ids:
+            self._threads.keep_latest(str(thread_id), self._get)
+
+    def size(self, thread_id: str) -> int:
+        """Bytes that a thread's checkpoints and writes take, indexes not counted."""
+        return self._threads.size(thread_id)
 
     async def aput(
         self,
@@ -172,6 +259,26 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         """``delete_thread`` on a thread."""
         await asyncio.to_thread(self.delete_thread, thread_id)
 
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """``delete_for_runs`` on a thread."""
+        await asyncio.to_thread(self.delete_for_runs, run_ids)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """``copy_thread`` on a thread."""
+        await asyncio.to_thread(self.copy_thread, source_thread_id, target_thread_id)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """``prune`` on a thread."""
+        await asyncio.to_thread(self.prune, thread_ids, strategy=strategy)
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """``get_delta_channel_history`` on a thread."""
+        return await asyncio.to_thread(
+            self.get_delta_channel_history, config=config, channels=channels
+        )
+
 
 def _decoded(found: CheckpointTuple) -> CheckpointTuple:
     checkpoint = found.checkpoint.copy()
@@ -185,18 +292,73 @@ def _decoded(found: CheckpointTuple) -> CheckpointTuple:
     )
 
 
-@contextmanager
-def open_sqlite_saver(path: Path | str) -> Iterator[StageCheckpointer]:
-    """A ``StageCheckpointer`` over a SQLite file (``":memory:"`` for none).
+def _decoded_history(history: DeltaChannelHistory) -> DeltaChannelHistory:
+    found: DeltaChannelHistory = {
+        "writes": [(task, channel, decode(value)) for task, channel, value in history["writes"]]
+    }
+    if "seed" in history:
+        found["seed"] = decode(history["seed"])
+    return found
 
-    The database is in WAL mode and waits for other writers.
+
+def _is_named(value: Any) -> bool:
+    """Whether it is a named tuple, such as the snapshot of a ``DeltaChannel``."""
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
+def strict_serializer() -> JsonPlusSerializer:
+    """Takes JSON and LangGraph's own types; nothing is pickled or unpickled."""
+    return JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None)
+
+
+@contextmanager
+def open_saver(
+    location: Database | Path | str, *, guard: Callable[[], None] = lambda: None
+) -> Iterator[StageCheckpointer]:
+    """A ``StageCheckpointer`` over a SQLite file or a Postgres server.
+
+    Args:
+        location: a path, a ``postgresql://`` URL, or an open database, which stays open.
+        guard: called before every write; it raises where this process may write no more.
+
+    Raises:
+        JobError: the database cannot be used; the text says why and what to do.
     """
-    if path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(str(path), check_same_thread=False, timeout=60.0)
+    database = location if isinstance(location, Database) else connect(location)
     try:
-        saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-        saver.setup()
-        yield StageCheckpointer(saver)
+        if isinstance(database, PostgresDatabase):
+            yield StageCheckpointer(database, _postgres_savers(database), guard=guard)
+        elif isinstance(database, SqliteDatabase):
+            with database.errors():
+                connection = database.connect()
+            with closing(connection):
+                connection.isolation_level = "DEFERRED"  # the saver commits by itself
+                inner = SqliteSaver(connection, serde=strict_serializer())
+                with database.errors():
+                    inner.setup()
+                yield StageCheckpointer(database, lambda: inner, guard=guard)
     finally:
-        connection.close()
+        if database is not location:
+            database.close()
+
+
+def _postgres_savers(database: PostgresDatabase) -> Callable[[], PostgresSaver]:
+    """Gives a saver for each call: one alone would let only one thread at the pool at a time."""
+    from langgraph.checkpoint.postgres import PostgresSaver
+
+    with database.errors(), database.pool.connection() as connection:
+        # Its setup is not safe against another process that does the same. The lock is polled,
+        # since waiting for it in a statement would hold up CREATE INDEX CONCURRENTLY for ever.
+        key = ("mediaproc-checkpoints",)
+        while not _one(connection, "SELECT pg_try_advisory_lock(hashtext(%s))", key):
+            time.sleep(0.1)
+        try:
+            PostgresSaver(connection).setup()
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", key)
+    serializer = strict_serializer()
+    return lambda: PostgresSaver(database.pool, serde=serializer)
+
+
+def _one(connection: Any, sql: str, values: Sequence[Any]) -> Any:
+    return connection.execute(sql, values).fetchone()[0]

@@ -35,6 +35,7 @@ from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY
 from mediaproc.detect.state import Rows
+from mediaproc.errors import StageError
 
 OPEN = "open-video"
 
@@ -97,8 +98,15 @@ def build_graph(
 
     Raises:
         ProfileError: the profile has problems; all are in it.
+        StageError: a plan was given, and a stage of it is not installed any more.
     """
     plan = profile if isinstance(profile, Plan) else check(profile)
+    for node in plan.nodes:
+        if node.stage not in REGISTRY.names():
+            raise StageError(
+                f"node {node.id!r} needs stage {node.stage!r}, which is not installed: install "
+                "the package that brings it, then go on"
+            )
     services = Services(blobs, models, threading.BoundedSemaphore(concurrency))
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +13,9 @@ from typing import Any
 from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part
-from mediaproc.detect.stages.base import REGISTRY, wanted_services
+from mediaproc.detect.stages.base import REGISTRY, StageDefinition, wanted_services
 from mediaproc.detect.state import Frame, Video
-from mediaproc.errors import MediaError, StageError
+from mediaproc.errors import CheckpointError, MediaError
 from mediaproc.media import FrameIndex, VideoInfo, decode_frames, index_video, prefetch
 
 # Frames that a decoding thread may be ahead of its reader.
@@ -113,11 +114,7 @@ class Services:
 
         def restore(part: Part, data: dict[str, Any]) -> dict[str, Any]:
             stage = REGISTRY.get(part.stage)
-            if part.version != stage.version:
-                raise StageError(
-                    f"node {part.node!r}: the checkpoint was written by version {part.version} of "
-                    f"stage {part.stage!r}, which is now at {stage.version}: start the job anew"
-                )
+            data = migrated(part, stage, data)
             if stage.deserialize_fn is None:
                 return data
             keywords = self.bind(
@@ -133,6 +130,28 @@ class Services:
             self._videos[_key(header)] = media
             while len(self._videos) > OPEN_VIDEOS:
                 self._videos.popitem(last=False)
+
+
+def migrated(part: Part, stage: StageDefinition, data: dict[str, Any]) -> dict[str, Any]:
+    """A part's data in the version that ``stage`` has now.
+
+    Raises:
+        CheckpointError: a newer version wrote it, or no migration leads from there to here.
+    """
+    wrote = f"node {part.node!r}: the checkpoint was written by version {part.version} of stage"
+    if part.version > stage.version:
+        raise CheckpointError(
+            f"{wrote} {part.stage!r}, and this is version {stage.version}: update the package of "
+            "that stage to go on, or start a new job"
+        )
+    for version in range(part.version, stage.version):
+        if version not in stage.migrate:
+            raise CheckpointError(
+                f"{wrote} {part.stage!r}, which is now at {stage.version} and cannot read it: go "
+                "on with the version that wrote it, or start a new job"
+            )
+        data = stage.migrate[version](copy.deepcopy(data))  # the part keeps what was stored
+    return data
 
 
 def _key(header: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaproc.blobs import LocalBlobStore
-from mediaproc.detect.checkpoint import open_sqlite_saver
+from mediaproc.detect.checkpoint import open_saver
 from mediaproc.detect.graph import build_graph, collect_tables
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import parse_profile
@@ -21,7 +21,7 @@ def run_profile(
     profile = parse_profile(f"version: 1\nname: test\n{more}\n{stages}\n")
     config: Any = {"configurable": {"thread_id": "test"}}
     database = folder / f"{abs(hash((stages, more, concurrency, str(clip))))}.db"
-    with open_sqlite_saver(database) as saver:
+    with open_saver(database) as saver:
         graph = build_graph(
             profile,
             blobs=blobs,

@@ -13,7 +13,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.types import Send
 
-from mediaproc.detect.checkpoint import StageCheckpointer, decode, encode, open_sqlite_saver
+from mediaproc.detect.checkpoint import StageCheckpointer, decode, encode, open_saver
 from mediaproc.detect.parts import Part
 from mediaproc.errors import CheckpointError, StageError
 
@@ -23,7 +23,7 @@ async def test_checkpoint_passes_the_conformance_suite(tmp_path: Path) -> None:
 
     @checkpointer_test(name="StageCheckpointer over SqliteSaver")
     async def saver() -> AsyncGenerator[StageCheckpointer, None]:
-        with open_sqlite_saver(tmp_path / f"{next(made)}.db") as opened:
+        with open_saver(tmp_path / f"{next(made)}.db") as opened:
             yield opened
 
     report = await validate(saver)
@@ -54,10 +54,10 @@ def test_checkpoint_walks_into_sends_lists_and_dicts() -> None:
     assert restored["b"][0].open(lambda part, data: data) == {"rows": [3]}
 
 
-def test_checkpoint_serialises_a_part_once_with_its_own_writes_only() -> None:
+def test_checkpoint_serialises_a_part_once_with_its_own_writes_only(tmp_path: Path) -> None:
     calls: list[Any] = []
     once = part((1, 2), calls)
-    with open_sqlite_saver(":memory:") as saver:
+    with open_saver(tmp_path / "c.db") as saver:
         config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
         checkpoint = empty_checkpoint()
         checkpoint["channel_values"] = {"parts": [once]}
@@ -88,7 +88,7 @@ def test_checkpoint_refuses_an_envelope_of_another_version() -> None:
 
 
 def test_checkpoint_database_holds_no_pickle(tmp_path: Path) -> None:
-    with open_sqlite_saver(tmp_path / "c.db") as saver:
+    with open_saver(tmp_path / "c.db") as saver:
         config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
         checkpoint = empty_checkpoint()
         checkpoint["channel_values"] = {"parts": [part((1,))]}

@@ -176,6 +176,8 @@ class StageDefinition:
         needs: what it needs beyond the core installation.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing
             else writes what this one reads (``detect_shots`` implies ``score_frames``).
+        migrate: from a version to the function that makes that version's serialised data the
+            next one's, so that jobs begun before an update go on. Without one they are refused.
     """
 
     name: str
@@ -192,6 +194,7 @@ class StageDefinition:
     channels: list[ChannelSpec] = field(default_factory=list)
     needs: StageNeeds = field(default_factory=StageNeeds)
     implies: tuple[str, ...] = ()
+    migrate: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def filled_config(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """``given`` with every default filled in, in the order of ``config_fields``."""
@@ -331,6 +334,9 @@ def definition_problems(definition: StageDefinition) -> Iterable[str]:
             )
         elif not config_field.required and (why := config_field.check(config_field.default)):
             yield f"the default is not legal: {why}"
+    for version in definition.migrate:
+        if version not in range(1, definition.version):
+            yield f"migrate starts from version {version}, and version is {definition.version}"
     for function in (definition.fn, definition.serialize_fn, definition.deserialize_fn):
         if function is not None:
             yield from _signature_problems(function)
