@@ -25,12 +25,12 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Send
 
 from mediaproc.database import Database, PostgresDatabase, SqliteDatabase, connect
 from mediaproc.detect.parts import MARK, Part
+from mediaproc.detect.serializer import StrictSerializer
 from mediaproc.detect.threads import ThreadTables
 
 if TYPE_CHECKING:
@@ -306,11 +306,6 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
-def strict_serializer() -> JsonPlusSerializer:
-    """Takes JSON and LangGraph's own types; nothing is pickled or unpickled."""
-    return JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None)
-
-
 @contextmanager
 def open_saver(
     location: Database | Path | str, *, guard: Callable[[], None] = lambda: None
@@ -333,7 +328,7 @@ def open_saver(
                 connection = database.connect()
             with closing(connection):
                 connection.isolation_level = "DEFERRED"  # the saver commits by itself
-                inner = SqliteSaver(connection, serde=strict_serializer())
+                inner = SqliteSaver(connection, serde=StrictSerializer())
                 with database.errors():
                     inner.setup()
                 yield StageCheckpointer(database, lambda: inner, guard=guard)
@@ -356,7 +351,7 @@ def _postgres_savers(database: PostgresDatabase) -> Callable[[], PostgresSaver]:
             PostgresSaver(connection).setup()
         finally:
             connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", key)
-    serializer = strict_serializer()
+    serializer = StrictSerializer()
     return lambda: PostgresSaver(database.pool, serde=serializer)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import sqlite3
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -20,7 +19,6 @@ from mediaproc.detect.checkpoint import (
     decode,
     encode,
     open_saver,
-    strict_serializer,
 )
 from mediaproc.detect.parts import Part
 from mediaproc.errors import CheckpointError, JobError, LeaseError, StageError
@@ -107,14 +105,6 @@ def test_checkpoint_database_holds_no_pickle(tmp_path: Path) -> None:
     kinds |= {kind for (kind,) in database.execute("SELECT type FROM writes")}
     database.close()
     assert kinds == {"msgpack"}
-
-
-def test_checkpoint_serialiser_neither_pickles_nor_unpickles() -> None:
-    serializer = strict_serializer()
-    with pytest.raises(NotImplementedError):
-        serializer.loads_typed(("pickle", pickle.dumps({"a": 1})))
-    with pytest.raises(TypeError):
-        serializer.dumps_typed(object())
 
 
 def test_checkpoint_guard_keeps_writes_out(tmp_path: Path) -> None:
