@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mediaproc.cli.common import open_workspace, show_json
+from mediaproc.errors import StageError
 
 app = typer.Typer(help="What ran, how far it came, why it stopped.", no_args_is_help=True)
 
@@ -32,11 +33,17 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
     workspace = open_workspace()
     job = workspace.job(job_id)
     runner = workspace.running(job_id)
-    stopped_at = [] if runner or job.status == "done" else workspace.stopped_at(job)
+    stopped_at, problem = [], None
+    if runner is None and job.status != "done":
+        try:
+            stopped_at = workspace.stopped_at(job)
+        except StageError as error:  # a plugin is gone; the rest can be shown all the same
+            problem = str(error)
     data = {
         **job.to_json(),
         "running": str(runner) if runner else None,
         "stopped_at": stopped_at,
+        "problem": problem,
         "stored": workspace.stored(job_id),
         "nodes": job.timings,
     }

@@ -154,6 +154,8 @@ class Lease:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        if self._lost is not None:
+            return  # the row is another's, or runs out by itself
         with self._database.write() as transaction:
             transaction.execute(
                 "DELETE FROM mediaproc_leases WHERE job_id = ? AND token = ?",
@@ -227,7 +229,9 @@ class Lease:
                 "SELECT cancelled FROM mediaproc_leases WHERE job_id = ? AND token = ?",
                 (self._job_id, self._token),
             )
-        if cancelled and not self._cancelled:
+        if cancelled is None:
+            self._renew()  # the row is not ours any more, which this finds out
+        elif cancelled and not self._cancelled:
             self._cancelled = True
             self._on_stop("cancelled")
 
@@ -278,4 +282,4 @@ def _find(transaction: Transaction, job_id: str) -> Holder | None:
 
 def _clock() -> float:
     """Seconds that go on while the machine sleeps, as another one's clock does."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

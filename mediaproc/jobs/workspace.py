@@ -282,7 +282,7 @@ class Workspace:
             inner: Any = task.state
             if inner is None:
                 found.add((task.name, None))
-            elif inner.next:  # begun, and not ended
+            elif inner.next and "segment" in inner.values:  # begun, and not ended
                 number = inner.values["segment"]["number"]
                 found.update((node, number) for node in inner.next)
         found = found or {(node, None) for node in state.next}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import Server
 
 PROFILE = """
 version: 1
@@ -87,3 +90,25 @@ def test_resume_after_a_kill_gives_the_same_bytes(
     resumed = call("resume", "k")
     assert resumed.returncode == 0, resumed.stderr
     assert results(out) == unbroken
+
+
+@pytest.mark.slow
+def test_resume_through_a_postgres_server_gives_the_same_bytes(
+    tmp_path: Path,
+    squares_clip: Path,
+    unbroken: dict[str, bytes],
+    postgres: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MEDIAPROC_DATABASE", postgres.new_database())
+    profile = tmp_path / "p.yaml"
+    profile.write_text(PROFILE)
+    out = tmp_path / "out"
+    begin = ["detect", "-p", str(profile), str(squares_clip), "--out", str(out), "--job-id", "k"]
+    assert call(*begin, killer="score_frames:2:after").returncode == -9
+    shown = json.loads(call("jobs", "show", "k", "--json").stdout)
+    assert shown["status"] == "interrupted"
+    assert {"node": "score_frames", "segment": 2} in shown["stopped_at"]
+    assert call("resume", "k").returncode == 0
+    assert results(out) == unbroken
+    assert not list(Path(os.environ["MEDIAPROC_HOME"]).glob("*.db"))
