@@ -26,10 +26,9 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.types import Send
 
 from mediaproc.database import Database, PostgresDatabase, SqliteDatabase, connect
-from mediaproc.detect.parts import MARK, Part
+from mediaproc.detect.envelopes import decoded_history, decoded_tuple, encode
 from mediaproc.detect.serializer import StrictSerializer
 from mediaproc.detect.threads import ThreadTables
 
@@ -37,40 +36,6 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.postgres import PostgresSaver
 
 PRUNE_STRATEGIES = ("keep_latest", "delete")
-
-
-def encode(value: Any) -> Any:
-    """``value`` with every part in it replaced by its envelope."""
-    if isinstance(value, Part):
-        return value.envelope()
-    if isinstance(value, Send):
-        return Send(value.node, encode(value.arg))
-    if type(value) is dict:
-        return {key: encode(item) for key, item in value.items()}
-    if type(value) is list:
-        return [encode(item) for item in value]
-    if type(value) is tuple:
-        return tuple(encode(item) for item in value)
-    if _is_named(value):
-        return type(value)(*(encode(item) for item in value))
-    return value
-
-
-def decode(value: Any) -> Any:
-    """``value`` with every envelope in it replaced by its part."""
-    if isinstance(value, Send):
-        return Send(value.node, decode(value.arg))
-    if type(value) is dict:
-        if MARK in value:
-            return Part.from_envelope(value)
-        return {key: decode(item) for key, item in value.items()}
-    if type(value) is list:
-        return [decode(item) for item in value]
-    if type(value) is tuple:
-        return tuple(decode(item) for item in value)
-    if _is_named(value):
-        return type(value)(*(decode(item) for item in value))
-    return value
 
 
 class StageCheckpointer(BaseCheckpointSaver[str]):
@@ -90,22 +55,21 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         *,
         guard: Callable[[], None] = lambda: None,
     ) -> None:
-        inner = saver()
-        super().__init__(serde=inner.serde)
+        self._any = saver()  # for what needs no database
+        super().__init__(serde=self._any.serde)
         self._database = database
         self._saver = saver
         self._guard = guard
         self._threads = ThreadTables(database)
-        self._specs = inner.config_specs
 
     @property
     def config_specs(self) -> list[Any]:
         """The configurable fields of the inner saver."""
-        return self._specs
+        return self._any.config_specs
 
     def get_next_version(self, current: str | None, channel: None) -> str:
         """The inner saver's next channel version."""
-        return self._saver().get_next_version(current, channel)
+        return self._any.get_next_version(current, channel)
 
     def with_allowlist(self, extra_allowlist: Any) -> StageCheckpointer:
         """The same checkpointer: only JSON and LangGraph's own types ever go in."""
@@ -141,7 +105,7 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with its parts, restored when they are read."""
         found = self._get(config)
-        return None if found is None else _decoded(found)
+        return None if found is None else decoded_tuple(found)
 
     def _get(self, config: RunnableConfig) -> CheckpointTuple | None:
         with self._database.errors():
@@ -162,7 +126,7 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
             tuples = [
                 *self._saver().list(config, filter=filter, before=before, limit=limit),
             ]
-        return map(_decoded, tuples)
+        return map(decoded_tuple, tuples)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -170,7 +134,7 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         """The writes and the last snapshot from which each ``DeltaChannel`` is rebuilt."""
         with self._database.errors():
             found = self._saver().get_delta_channel_history(config=config, channels=channels)
-        return {channel: _decoded_history(history) for channel, history in found.items()}
+        return {channel: decoded_history(history) for channel, history in found.items()}
 
     def delete_thread(self, thread_id: str) -> None:
         """Forget everything of a thread."""
@@ -278,32 +242,6 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         return await asyncio.to_thread(
             self.get_delta_channel_history, config=config, channels=channels
         )
-
-
-def _decoded(found: CheckpointTuple) -> CheckpointTuple:
-    checkpoint = found.checkpoint.copy()
-    checkpoint["channel_values"] = decode(dict(checkpoint["channel_values"]))
-    writes = found.pending_writes
-    return found._replace(
-        checkpoint=checkpoint,
-        pending_writes=None
-        if writes is None
-        else [(task, channel, decode(value)) for task, channel, value in writes],
-    )
-
-
-def _decoded_history(history: DeltaChannelHistory) -> DeltaChannelHistory:
-    found: DeltaChannelHistory = {
-        "writes": [(task, channel, decode(value)) for task, channel, value in history["writes"]]
-    }
-    if "seed" in history:
-        found["seed"] = decode(history["seed"])
-    return found
-
-
-def _is_named(value: Any) -> bool:
-    """Whether it is a named tuple, such as the snapshot of a ``DeltaChannel``."""
-    return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
 @contextmanager

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langgraph.types import StateSnapshot
 
 
 @dataclass
@@ -73,3 +76,25 @@ class Progress:
             timing["calls"] += progress.done
             timing["seconds"] = round(timing["seconds"] + progress.seconds, 3)
         return merged
+
+
+def stopped_at(state: StateSnapshot) -> list[dict[str, Any]]:
+    """Where a job that is not done goes on.
+
+    Args:
+        state: of its graph, that of its segments included.
+
+    Returns:
+        ``{"node": id, "segment": number or None}`` for each node that was at work or next.
+    """
+    found: set[tuple[str, int | None]] = set()
+    for task in state.tasks:
+        inner: Any = task.state
+        if inner is None:
+            found.add((task.name, None))
+        elif inner.next and "segment" in inner.values:  # begun, and not ended
+            number = inner.values["segment"]["number"]
+            found.update((node, number) for node in inner.next)
+    found = found or {(node, None) for node in state.next}
+    ordered = sorted(found, key=lambda place: (-1 if place[1] is None else place[1], place[0]))
+    return [{"node": node, "segment": segment} for node, segment in ordered]

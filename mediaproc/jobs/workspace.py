@@ -17,7 +17,7 @@ from mediaproc.jobs.database import open_database
 from mediaproc.jobs.housekeeping import Housekeeping
 from mediaproc.jobs.lease import Holder, Lease, holder, request_cancel
 from mediaproc.jobs.ledger import BlobLedger, LedgeredBlobStore
-from mediaproc.jobs.progress import Progress
+from mediaproc.jobs.progress import Progress, stopped_at
 from mediaproc.jobs.store import Job, JobStore, new_job_id
 from mediaproc.outputs import TableColumn, write_document, write_parquet
 
@@ -274,20 +274,8 @@ class Workspace:
             StageError: a stage of it is not installed any more.
         """
         with self.checkpointer() as saver:
-            state = self._graph(job, saver).get_state(
-                {"configurable": {"thread_id": job.id}}, subgraphs=True
-            )
-        found: set[tuple[str, int | None]] = set()
-        for task in state.tasks:
-            inner: Any = task.state
-            if inner is None:
-                found.add((task.name, None))
-            elif inner.next and "segment" in inner.values:  # begun, and not ended
-                number = inner.values["segment"]["number"]
-                found.update((node, number) for node in inner.next)
-        found = found or {(node, None) for node in state.next}
-        ordered = sorted(found, key=lambda place: (-1 if place[1] is None else place[1], place[0]))
-        return [{"node": node, "segment": segment} for node, segment in ordered]
+            config: Any = {"configurable": {"thread_id": job.id}}
+            return stopped_at(self._graph(job, saver).get_state(config, subgraphs=True))
 
     @contextmanager
     def _housekeeping(self) -> Iterator[Housekeeping]:

@@ -14,12 +14,8 @@ from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
 from langgraph.types import Send
 
-from mediaproc.detect.checkpoint import (
-    StageCheckpointer,
-    decode,
-    encode,
-    open_saver,
-)
+from mediaproc.detect.checkpoint import StageCheckpointer, open_saver
+from mediaproc.detect.envelopes import decode, encode
 from mediaproc.detect.parts import Part
 from mediaproc.errors import CheckpointError, JobError, LeaseError, StageError
 
