@@ -73,14 +73,19 @@ def running_server() -> Iterator[Server]:
         )
         log.close()
         if done.returncode:
-            pytest.skip(f"no Postgres: {program}: {(folder / 'stderr').read_text().strip()}")
+            raise OSError(f"{program}: {(folder / 'stderr').read_text().strip()}")
 
     try:
-        run("initdb", "-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "-N")
-        options = f"-F -h 127.0.0.1 -p {port} -k {folder} -c max_connections=60"
-        run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        yield Server(folder, port)
-        run("pg_ctl", "-m", "immediate", "stop")
+        try:
+            run("initdb", "-U", "postgres", "--auth-local=trust", "--auth-host=scram-sha-256", "-N")
+            options = f"-F -h 127.0.0.1 -p {port} -k {folder} -c max_connections=60"
+            run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+        except OSError as error:
+            pytest.skip(f"no Postgres: {error}")
+        try:
+            yield Server(folder, port)
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder)
 

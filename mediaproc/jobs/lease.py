@@ -237,7 +237,10 @@ class Lease:
 
     def _lose(self, why: str) -> None:
         if self._lost is None:
-            self._lost = f"job {self._job_id} stopped here: {why}; what it had saved is kept"
+            self._lost = (
+                f"job {self._job_id} stopped here: {why}; what it had saved is kept: "
+                f"mediaproc jobs show {self._job_id}"
+            )
             self._on_stop("lease lost")
 
     def _beat(self) -> None:
