@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,10 @@ from mediaproc.errors import JobError
 
 if TYPE_CHECKING:
     from psycopg import Connection
-    from psycopg_pool import ConnectionPool
 
 # How long a server may take to answer a connection, in seconds.
 CONNECT_S = 10
-# Connections that one pool holds at most.
+# Connections that one process holds at most.
 POOL_SIZE = 8
 # Longest text of the server that a message repeats; several addresses of a host give one each.
 _LONGEST = 200
@@ -48,14 +48,53 @@ class _PostgresTransaction(Transaction):
         self.execute(f"SELECT {function}(hashtext(?))", (key,))
 
 
+class _Pool:
+    """Connections that are used again.
+
+    psycopg's own pool was tried: after a few connections that the server had ended it gave none
+    any more, and it hides why a connection failed behind a timeout.
+    """
+
+    def __init__(self, connect: Callable[[], Connection[Any]]) -> None:
+        self._connect = connect
+        self._slots = threading.BoundedSemaphore(POOL_SIZE)
+        self._free: list[Connection[Any]] = []
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        with self._slots:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                # One that is lost, or was left in the middle of something, is of no use.
+                if self._closed or connection.info.transaction_status.name != "IDLE":
+                    connection.close()
+                else:
+                    self._free.append(connection)
+
+    def _take(self) -> Connection[Any]:
+        while True:
+            try:
+                connection = self._free.pop()
+            except IndexError:
+                return self._connect()
+            if _answers(connection):
+                return connection
+            connection.close()
+
+    def close(self) -> None:
+        self._closed = True
+        while self._free:
+            self._free.pop().close()
+
+
 class PostgresDatabase(Database):
-    """A Postgres server, through a small pool of connections.
+    """A Postgres server, through a few connections that are used again.
 
     Args:
         url: ``postgresql://user:password@host:port/database``.
-
-    Attributes:
-        pool: connections in autocommit mode.
     """
 
     dialect = "postgres"
@@ -65,7 +104,6 @@ class PostgresDatabase(Database):
         try:
             import psycopg
             from psycopg.conninfo import conninfo_to_dict
-            from psycopg_pool import ConnectionPool
         except ImportError as error:
             raise JobError(
                 f"the job database {self} needs a package that is not installed; install it with: "
@@ -82,24 +120,21 @@ class PostgresDatabase(Database):
         waits = {"connect_timeout": CONNECT_S, "keepalives_idle": 10, "tcp_user_timeout": 30_000}
         settings: dict[str, Any] = {k: v for k, v in waits.items() if k not in given}
         settings["autocommit"] = True
-        with self.errors():
-            # Once without the pool, which would only say that it found no connection in time.
-            psycopg.connect(url, **settings).close()
-        self.pool: ConnectionPool[Connection[Any]] = ConnectionPool(
-            url,
-            kwargs=settings,
-            min_size=1,
-            max_size=POOL_SIZE,
-            check=ConnectionPool.check_connection,
-            open=True,
-        )
-        weakref.finalize(self, self.pool.close)
+        self._pool = _Pool(lambda: psycopg.connect(url, **settings))
+        weakref.finalize(self, self._pool.close)
+        with self.connection():
+            pass
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """A connection in autocommit mode, for the length of the block."""
+        with self.errors(), self._pool.connection() as connection:
+            yield connection
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Transaction]:
         with (
-            self.errors(),
-            self.pool.connection() as connection,
+            self.connection() as connection,
             connection.transaction(),
             connection.cursor() as cursor,
         ):
@@ -122,7 +157,18 @@ class PostgresDatabase(Database):
         pass  # autovacuum does it
 
     def _close(self) -> None:
-        self.pool.close()
+        self._pool.close()
+
+
+def _answers(connection: Connection[Any]) -> bool:
+    """Whether the server is still there; it may have ended a connection that was not in use."""
+    from psycopg import Error
+
+    try:
+        connection.execute("")
+    except Error:
+        return False
+    return True
 
 
 def _advice(text: str) -> str:

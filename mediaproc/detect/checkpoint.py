@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -32,10 +32,10 @@ from mediaproc.detect.envelopes import decoded_history, decoded_tuple, encode
 from mediaproc.detect.serializer import StrictSerializer
 from mediaproc.detect.threads import ThreadTables
 
-if TYPE_CHECKING:
-    from langgraph.checkpoint.postgres import PostgresSaver
-
 PRUNE_STRATEGIES = ("keep_latest", "delete")
+
+
+OpensSaver = Callable[[], AbstractContextManager[BaseCheckpointSaver[str]]]
 
 
 class StageCheckpointer(BaseCheckpointSaver[str]):
@@ -43,7 +43,7 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
 
     Args:
         database: where they are.
-        saver: gives an official saver with sync methods over that database, for one call of one
+        saver: opens an official saver with sync methods over that database, for one call of one
             thread; its serialiser should be strict, so that nothing is unpickled.
         guard: called before every write; it raises where this process may write no more.
     """
@@ -51,12 +51,12 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
     def __init__(
         self,
         database: Database,
-        saver: Callable[[], BaseCheckpointSaver[str]],
+        saver: OpensSaver,
         *,
         guard: Callable[[], None] = lambda: None,
     ) -> None:
-        self._any = saver()  # for what needs no database
-        super().__init__(serde=self._any.serde)
+        with saver() as self._any:  # for what needs no database
+            super().__init__(serde=self._any.serde)
         self._database = database
         self._saver = saver
         self._guard = guard
@@ -86,8 +86,8 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         encoded = checkpoint.copy()
         encoded["channel_values"] = encode(dict(checkpoint["channel_values"]))
         self._guard()
-        with self._database.errors():
-            return self._saver().put(config, encoded, metadata, new_versions)
+        with self._database.errors(), self._saver() as saver:
+            return saver.put(config, encoded, metadata, new_versions)
 
     def put_writes(
         self,
@@ -99,8 +99,8 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         """Store a task's writes, parts as envelopes."""
         encoded = [(channel, encode(value)) for channel, value in writes]
         self._guard()
-        with self._database.errors():
-            self._saver().put_writes(config, encoded, task_id, task_path)
+        with self._database.errors(), self._saver() as saver:
+            saver.put_writes(config, encoded, task_id, task_path)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with its parts, restored when they are read."""
@@ -108,8 +108,8 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         return None if found is None else decoded_tuple(found)
 
     def _get(self, config: RunnableConfig) -> CheckpointTuple | None:
-        with self._database.errors():
-            return self._saver().get_tuple(config)
+        with self._database.errors(), self._saver() as saver:
+            return saver.get_tuple(config)
 
     def list(
         self,
@@ -122,18 +122,16 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         """Checkpoints with their parts, newest first."""
         # All at once: the official savers hold their lock while they list, so a caller that asked
         # for something else in between would wait for itself.
-        with self._database.errors():
-            tuples = [
-                *self._saver().list(config, filter=filter, before=before, limit=limit),
-            ]
+        with self._database.errors(), self._saver() as saver:
+            tuples = [*saver.list(config, filter=filter, before=before, limit=limit)]
         return map(decoded_tuple, tuples)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """The writes and the last snapshot from which each ``DeltaChannel`` is rebuilt."""
-        with self._database.errors():
-            found = self._saver().get_delta_channel_history(config=config, channels=channels)
+        with self._database.errors(), self._saver() as saver:
+            found = saver.get_delta_channel_history(config=config, channels=channels)
         return {channel: decoded_history(history) for channel, history in found.items()}
 
     def delete_thread(self, thread_id: str) -> None:
@@ -269,17 +267,17 @@ def open_saver(
                 inner = SqliteSaver(connection, serde=StrictSerializer())
                 with database.errors():
                     inner.setup()
-                yield StageCheckpointer(database, lambda: inner, guard=guard)
+                yield StageCheckpointer(database, lambda: nullcontext(inner), guard=guard)
     finally:
         if database is not location:
             database.close()
 
 
-def _postgres_savers(database: PostgresDatabase) -> Callable[[], PostgresSaver]:
-    """Gives a saver for each call: one alone would let only one thread at the pool at a time."""
+def _postgres_savers(database: PostgresDatabase) -> OpensSaver:
+    """Opens a saver for each call: one alone would let only one thread at the server at a time."""
     from langgraph.checkpoint.postgres import PostgresSaver
 
-    with database.errors(), database.pool.connection() as connection:
+    with database.connection() as connection:
         # Its setup is not safe against another process that does the same. The lock is polled,
         # since waiting for it in a statement would hold up CREATE INDEX CONCURRENTLY for ever.
         key = ("mediaproc-checkpoints",)
@@ -290,7 +288,13 @@ def _postgres_savers(database: PostgresDatabase) -> Callable[[], PostgresSaver]:
         finally:
             connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", key)
     serializer = StrictSerializer()
-    return lambda: PostgresSaver(database.pool, serde=serializer)
+
+    @contextmanager
+    def opened() -> Iterator[BaseCheckpointSaver[str]]:
+        with database.connection() as connection:
+            yield PostgresSaver(connection, serde=serializer)
+
+    return opened
 
 
 def _one(connection: Any, sql: str, values: Sequence[Any]) -> Any:

@@ -143,6 +143,18 @@ def test_database_server_refuses_a_wrong_password(postgres: Server) -> None:
     assert "wrong-pw" not in str(raised.value)
 
 
+def test_database_goes_on_after_the_server_ended_its_idle_connections(postgres: Server) -> None:
+    database = open_database(postgres.new_database())
+    for _ in range(10):
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        with database.write() as transaction:
+            assert transaction.value("SELECT 1") == 1
+    database.close()
+
+
 def test_database_that_the_server_does_not_have_is_named(postgres: Server) -> None:
     with pytest.raises(JobError, match=r'"nowhere" does not exist; create the database first'):
         open_database(postgres.url("nowhere"))
