@@ -117,7 +117,7 @@ def test_database_in_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> Non
 def test_database_file_shrinks_when_rows_go(tmp_path: Path) -> None:
     database = open_database(tmp_path / "jobs.db")
     with database.write() as transaction:
-        transaction.execute("INSERT INTO mediaproc_jobs VALUES ('a', 0, ?)", ("x" * 20_000_000,))
+        transaction.execute("INSERT INTO mediaproc_jobs VALUES ('a', 0, ?)", ("x" * 5_000_000,))
     with database.write() as transaction:
         transaction.execute("DELETE FROM mediaproc_jobs")
     database.reclaim()

@@ -111,6 +111,7 @@ def test_workspace_job_that_is_done_is_not_run_again(
         workspace.run(begun)
 
 
+@pytest.mark.slow
 def test_workspace_cancel_interrupts_a_running_job(
     workspace: Workspace, new_job: Callable[[str], Job]
 ) -> None:
@@ -123,6 +124,7 @@ def test_workspace_cancel_interrupts_a_running_job(
     assert workspace.run(job).status == "done"
 
 
+@pytest.mark.slow
 def test_workspace_job_that_was_taken_over_fails_and_writes_nothing_more(
     workspace: Workspace, new_job: Callable[[str], Job]
 ) -> None:
