@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mediaproc.blobs import BlobStore, open_blob_store
 from mediaproc.detect.profile import Profile, load_profile
-from mediaproc.errors import SettingsError
-from mediaproc.settings import Settings, load_settings
+from mediaproc.settings import load_settings
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -19,6 +17,9 @@ if TYPE_CHECKING:
     from mediaproc.detect.checkpoint import StageCheckpointer
     from mediaproc.detect.plan import Plan
     from mediaproc.jobs import Workspace
+
+# Holds the blobs of graphs that run outside of jobs, which no removed job may take along.
+GRAPHS = "graph:"
 
 __all__ = ["build_graph", "load_profile", "open_checkpointer", "open_workspace"]
 
@@ -50,7 +51,7 @@ def build_graph(
     settings = load_settings()
     return graph.build_graph(
         profile,
-        blobs=blobs or open_blob_store(settings.blobs_location),
+        blobs=blobs or open_workspace().blobs_of(GRAPHS),
         models=ModelStore(settings.home / "models", threads=settings.threads),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
@@ -76,14 +77,10 @@ def open_workspace(*, concurrency: int | None = None) -> Workspace:
     settings = load_settings()
     return Workspace(
         settings.home,
-        database=_database(settings),
+        database=settings.database_location,
         blobs=open_blob_store(settings.blobs_location),
         concurrency=concurrency or settings.concurrency,
         threads=settings.threads,
+        retention_days=settings.retention_days,
+        cache_mb=settings.cache_mb,
     )
-
-
-def _database(settings: Settings) -> Path:
-    if "://" in settings.database_location:
-        raise SettingsError("MEDIAPROC_DATABASE: this version keeps jobs in a local file only")
-    return Path(settings.database_location)

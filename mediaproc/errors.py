@@ -8,7 +8,8 @@ MediaprocError
 ├── ModelError            model weights that cannot be found, fetched or loaded
 ├── BlobError             a stored blob that is missing or damaged, or a store that fails
 ├── CheckpointError       a checkpoint that cannot be read by this version
-├── JobError              a job that does not exist, or is in the wrong state
+├── JobError              a job that does not exist or is in the wrong state, or its database
+│   └── LeaseError        another process runs the job, or took it over
 └── SettingsError         an environment variable or .env value that is not valid
 """
 
@@ -67,7 +68,14 @@ class CheckpointError(MediaprocError):
 
 
 class JobError(MediaprocError):
-    """A job that does not exist, or is in a state that does not allow what was asked."""
+    """A job that does not exist, or is in a state that does not allow what was asked.
+
+    Also a job database that cannot be used; the text says why.
+    """
+
+
+class LeaseError(JobError):
+    """Another process runs the job, or took it over; the text says which one."""
 
 
 class SettingsError(MediaprocError):

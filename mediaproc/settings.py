@@ -18,6 +18,7 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mediaproc.database import masked
 from mediaproc.errors import SettingsError
 
 PREFIX = "MEDIAPROC_"
@@ -26,7 +27,6 @@ ENV_FILE = ".env"
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^/]*@")
 
 
 class Settings(BaseSettings):
@@ -57,6 +57,18 @@ class Settings(BaseSettings):
     )
     threads: int = Field(
         1, ge=1, le=256, description="Threads of one model call on the CPU. Results depend on it."
+    )
+    cache_mb: int = Field(
+        4000,
+        ge=0,
+        description="Most that results kept for later jobs may take, in MB, blobs included; 0 "
+        "keeps none.",
+    )
+    retention_days: int | None = Field(
+        None,
+        ge=0,
+        description="Days after which a done job loses its checkpoints and blobs; never where not "
+        "set. Looked at when a job starts.",
     )
     log_level: LogLevel = Field("warning", description="How much is logged to stderr.")
 
@@ -116,11 +128,6 @@ def load_settings() -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
-
-
-def masked(text: str) -> str:
-    """``text`` with the password of a URL replaced, for logs and messages."""
-    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def _location(value: str | None, schemes: tuple[str, ...], wanted: str) -> str | None:

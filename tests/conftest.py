@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.postgres import Server, running_server
 from tests.s3 import SERVERS, S3Place, moto_place, moto_server, place_on
 
 _CLEARED_PREFIXES = ("AWS_", "LANGCHAIN_", "LANGGRAPH_", "LANGSMITH_", "MEDIAPROC_", "YOLO_")
@@ -91,3 +92,19 @@ def squares_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = {"g": "25", "bf": "2", "sc_threshold": "0"}
     write_video(path, frames(), fps=Fraction(25), size_wh=(320, 240), options=options)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A Postgres server; what needs it is skipped where it cannot start."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that nobody used yet, on each of the two kinds."""
+    if request.param == "sqlite":
+        return str(tmp_path / "jobs.db")
+    server: Server = request.getfixturevalue("postgres")
+    return server.new_database()

@@ -30,6 +30,9 @@ def detect(
         list[str] | None,
         typer.Option("--set", metavar="NODE.FIELD=VALUE", help="Change a setting of the profile."),
     ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Compute everything anew; keep the results.")
+    ] = False,
     concurrency: Annotated[
         int | None, typer.Option(min=1, max=256, help="How many stages work at once.")
     ] = None,
@@ -53,7 +56,9 @@ def detect(
     failed: list[str] = []
     for video in videos:
         try:
-            job = workspace.create(plan, video, span=span, out_dir=out, job_id=job_id)
+            job = workspace.create(
+                plan, video, span=span, out_dir=out, job_id=job_id, reuse=not no_cache
+            )
             code = run_job(workspace, job, progress, as_json=as_json)
         except MediaprocError as error:
             if len(videos) == 1:

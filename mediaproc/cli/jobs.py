@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from mediaproc.addresses import shown
 from mediaproc.cli.common import open_workspace, show_json
+from mediaproc.errors import StageError
 
 app = typer.Typer(help="What ran, how far it came, why it stopped.", no_args_is_help=True)
 
@@ -18,7 +20,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id.")]
 @app.command("list")
 def list_jobs(as_json: AsJson = False) -> None:
     """List jobs, newest first."""
-    jobs = open_workspace().store.list()
+    jobs = open_workspace().jobs()
     if as_json:
         show_json([job.to_json() for job in jobs])
         return
@@ -28,9 +30,24 @@ def list_jobs(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(job_id: JobId, as_json: AsJson = False) -> None:
-    """Show a job: how far it came and where the time went."""
-    job = open_workspace().store.get(job_id)
-    data = {**job.to_json(), "nodes": job.timings}
+    """Show a job: how far it came, where it stopped, what it takes, where the time went."""
+    workspace = open_workspace()
+    job = workspace.job(job_id)
+    runner = workspace.running(job_id)
+    stopped_at, problem = [], None
+    if runner is None and job.status != "done":
+        try:
+            stopped_at = workspace.stopped_at(job)
+        except StageError as error:  # a plugin is gone; the rest can be shown all the same
+            problem = str(error)
+    data = {
+        **job.to_json(),
+        "running": str(runner) if runner else None,
+        "stopped_at": stopped_at,
+        "problem": problem,
+        "stored": workspace.stored(job_id),
+        "nodes": job.timings,
+    }
     if as_json:
         show_json(data)
         return
@@ -38,12 +55,45 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         if key == "nodes":
             for node, timing in job.timings.items():
                 print(f"  {node}: {timing['calls']} calls, {timing['seconds']:.3f} s")
+        elif key == "stopped_at":
+            for place in stopped_at:
+                segment = "" if place["segment"] is None else f" of segment {place['segment']}"
+                print(f"stopped at: {place['node']}{segment}")
+        elif key == "stored":
+            print("stored: {database_bytes} bytes in the database".format_map(value), end=", ")
+            print("{blob_bytes} bytes in {blobs} blobs".format_map(value))
         elif value not in (None, {}):
             print(f"{key}: {value}")
 
 
 @app.command()
 def rm(job_id: JobId) -> None:
-    """Forget a job and its checkpoints; its results stay where they are."""
+    """Forget a job, its checkpoints and blobs; its results stay where they are."""
     job = open_workspace().remove(job_id)
     print(f"{job.id} removed; its results stay in {job.out_dir}")
+
+
+@app.command()
+def cancel(job_id: JobId) -> None:
+    """Ask a running job, maybe on another machine, to stop at the next safe point."""
+    runner = open_workspace().cancel(job_id)
+    print(f"{job_id}: asked {runner} to stop; go on later with: mediaproc resume {job_id}")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Done for at least this long: 30d, 12h, 10m.")
+    ] = "30d",
+    remove: Annotated[bool, typer.Option("--remove", help="Forget the jobs too.")] = False,
+) -> None:
+    """Take checkpoints and blobs from jobs that are done; their results stay where they are."""
+    for job in open_workspace().prune(older_than_s=_seconds(older_than), remove=remove):
+        print(f"{job.id} {'removed' if remove else 'pruned'}")
+
+
+def _seconds(age: str) -> float:
+    found = re.fullmatch(r"(\d+)([dhms])", age)
+    if found is None:
+        raise typer.BadParameter(f"{age!r} is not an age: give 30d, 12h, 10m or 5s")
+    return int(found[1]) * {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}[found[2]]

@@ -47,6 +47,11 @@ class _Log:
                 f"{event['job']}: {video['duration_s']:.1f} s, {video['frame_count']} frames of "
                 f"{video['width']}x{video['height']}"
             )
+        elif event["type"] == "elsewhere":
+            fail(
+                f"{event['job']}: goes on elsewhere, so last digits may differ: "
+                f"{'; '.join(event['changes'])}"
+            )
         elif event["type"] == "failure":
             fail(f"{event['job']}: {event['node']} failed and is skipped: {event['error']}")
         elif event["type"] == "node":
@@ -95,5 +100,7 @@ def _bars() -> Iterator[Callable[[dict[str, Any]], None]]:
 def _found(event: dict[str, Any]) -> str:
     if event["skipped"]:
         return ", skipped"
+    if event["reused"] and event["reused"] == event["blocks"]:
+        return ", taken over from an earlier job"
     found = ", ".join(f"{count} {channel}" for channel, count in event["items"].items())
     return f", {event['seconds']:.2f} s" + (f", {found}" if found else "")

@@ -131,7 +131,7 @@ class Keys:
                     "config": node.config,
                     "when": node.when,
                     "model": own,
-                    "environment": {"threads": self._models.threads, **environment()},
+                    "environment": environment(self._models.threads),
                     "inputs": {c: list(ids) for c, ids in node.inputs.items()},
                     "when_inputs": {c: list(ids) for c, ids in node.when_inputs.items()},
                     "upstream": {p: self.digest(self._plan.node(p)) for p in _seen(node)},
@@ -182,10 +182,10 @@ def difference(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
     return "this part of the video was not computed before, or its results were not kept"
 
 
-@lru_cache(maxsize=1)
-def environment() -> dict[str, str]:
-    """What results depend on beyond the profile: versions, and the kind of CPU."""
-    found = {"machine": _cpu_kind()}
+@lru_cache(maxsize=4)
+def environment(threads: int) -> dict[str, str]:
+    """What results depend on beyond the profile: versions, threads, and the kind of CPU."""
+    found = {"machine": _cpu_kind(), "threads": str(threads)}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

@@ -26,7 +26,7 @@ from langgraph.types import RetryPolicy, Send
 
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.analysis import check
-from mediaproc.detect.cache import CacheStore, digest
+from mediaproc.detect.cache import CacheStore, Keys, digest, environment
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.nodes import StageNode
 from mediaproc.detect.parts import as_part
@@ -35,7 +35,10 @@ from mediaproc.detect.profile import Profile
 from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
+from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
+from mediaproc.detect.stages.sample_frames import are_kept
 from mediaproc.detect.state import Rows
+from mediaproc.errors import StageError
 from mediaproc.media import FingerprintMemory
 
 OPEN = "open-video"
@@ -111,8 +114,15 @@ def build_graph(
 
     Raises:
         ProfileError: the profile has problems; all are in it.
+        StageError: a plan was given, and a stage of it is not installed any more.
     """
     plan = profile if isinstance(profile, Plan) else check(profile)
+    for node in plan.nodes:
+        if node.stage not in REGISTRY.names():
+            raise StageError(
+                f"node {node.id!r} needs stage {node.stage!r}, which is not installed: install "
+                "the package that brings it, then go on"
+            )
     services = Services(
         blobs,
         models,
@@ -124,7 +134,8 @@ def build_graph(
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)
     steps = 10 + 4 * len(plan.nodes) + 4 * plan.last_phase
-    return compiled.with_config(recursion_limit=steps, max_concurrency=concurrency)
+    # One more, since LangGraph keeps a worker of each pool waiting for events while it streams.
+    return compiled.with_config(recursion_limit=steps, max_concurrency=concurrency + 1)
 
 
 def prepare(plan: Plan, models: ModelStore) -> None:
@@ -139,6 +150,43 @@ def prepare(plan: Plan, models: ModelStore) -> None:
         if prepared is not None:
             offered: dict[str, Any] = {"config": dict(node.config), "models": models}
             prepared(**{n: offered[n] for n in wanted_services(prepared) if n in offered})
+
+
+def changes_since(
+    header: Mapping[str, Any], plan: Plan, models: ModelStore, blobs: BlobStore
+) -> tuple[list[str], list[str]]:
+    """What is no more as it was when a job began, before it goes on.
+
+    Returns:
+        What its results build on and must be put back: models, and libraries that stages name;
+        and what may move their last digits: the kind of CPU, and other libraries.
+
+    Raises:
+        MediaprocError: see ``prepare``.
+    """
+    prepare(plan, models)
+    keys = Keys(plan, models, blobs)
+    changed = [
+        f"node {node.id!r} ({node.stage}) has another {name}: {before.get(name)} -> {now.get(name)}"
+        for node in plan.nodes
+        for before, now in [(header["identity"][node.id], keys.facts(node)["model"])]
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    here = environment(models.threads)
+    elsewhere = [
+        f"{name}: {header['environment'].get(name)} -> {here.get(name)}"
+        for name in sorted({*header["environment"], *here})
+        if header["environment"].get(name) != here.get(name)
+    ]
+    return changed, elsewhere
+
+
+def keeps_frames(plan: Plan, blobs: BlobStore) -> bool:
+    """Whether a plan's frames are kept in the blob store, so that it may go on without a video."""
+    return any(
+        node.stage == SAMPLE_FRAMES.name and are_kept(node.config, blobs) for node in plan.nodes
+    )
 
 
 def collect_tables(values: Mapping[str, Any], blobs: BlobStore) -> dict[str, Rows]:
@@ -247,6 +295,9 @@ class _Builder:
         index = self.services.media(header).index
         segments = cut(index, self.services.video(header), self.plan, state.get("span"))
         get_stream_writer()({"type": "opened", "video": header["info"]})
+        keys = self.services.keys(self.plan)
+        header["identity"] = {node.id: keys.facts(node)["model"] for node in self.plan.nodes}
+        header["environment"] = environment(self.services.models.threads)
         # What is done to the whole depends on which blocks there are; see ``Keys.key``.
         header["span"] = digest([block for blocks in segments for block in blocks])
         return {"header": header, "segments": segments}

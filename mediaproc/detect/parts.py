@@ -95,11 +95,13 @@ class Part:
         Raises:
             CheckpointError: the envelope is of another version, or damaged.
         """
-        if envelope.get(MARK) != ENVELOPE_VERSION:
+        version = envelope.get(MARK)
+        if version != ENVELOPE_VERSION:
+            newer = isinstance(version, int) and version > ENVELOPE_VERSION
+            advice = "update mediaproc" if newer else "resume with the version that wrote it"
             raise CheckpointError(
-                f"a checkpoint holds an envelope of version {envelope.get(MARK)!r}; this version "
-                f"of mediaproc reads {ENVELOPE_VERSION}: resume with the version that wrote it, "
-                "or start the job anew"
+                f"a checkpoint holds an envelope of version {version!r}; this version of "
+                f"mediaproc reads {ENVELOPE_VERSION}: {advice}, or start a new job"
             )
         try:
             return cls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +15,9 @@ from mediaproc.detect.cache import CacheStore, Keys
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part
 from mediaproc.detect.plan import Plan
-from mediaproc.detect.stages.base import REGISTRY, wanted_services
+from mediaproc.detect.stages.base import REGISTRY, StageDefinition, wanted_services
 from mediaproc.detect.state import Frame, Video
-from mediaproc.errors import MediaError, StageError
+from mediaproc.errors import CheckpointError, MediaError
 from mediaproc.media import (
     FingerprintMemory,
     FrameIndex,
@@ -172,11 +173,7 @@ class Services:
 
         def restore(part: Part, data: dict[str, Any]) -> dict[str, Any]:
             stage = REGISTRY.get(part.stage)
-            if part.version != stage.version:
-                raise StageError(
-                    f"node {part.node!r}: the checkpoint was written by version {part.version} of "
-                    f"stage {part.stage!r}, which is now at {stage.version}: start the job anew"
-                )
+            data = migrated(part, stage, data)
             if stage.deserialize_fn is None:
                 return data
             keywords = self.bind(
@@ -197,6 +194,28 @@ class Services:
 def _address(header: Mapping[str, Any]) -> str:
     # Headers of older checkpoints hold paths only.
     return str(header.get("address", header["info"]["path"]))
+
+
+def migrated(part: Part, stage: StageDefinition, data: dict[str, Any]) -> dict[str, Any]:
+    """A part's data in the version that ``stage`` has now.
+
+    Raises:
+        CheckpointError: a newer version wrote it, or no migration leads from there to here.
+    """
+    wrote = f"node {part.node!r}: the checkpoint was written by version {part.version} of stage"
+    if part.version > stage.version:
+        raise CheckpointError(
+            f"{wrote} {part.stage!r}, and this is version {stage.version}: update the package of "
+            "that stage to go on, or start a new job"
+        )
+    for version in range(part.version, stage.version):
+        if version not in stage.migrate:
+            raise CheckpointError(
+                f"{wrote} {part.stage!r}, which is now at {stage.version} and cannot read it: go "
+                "on with the version that wrote it, or start a new job"
+            )
+        data = stage.migrate[version](copy.deepcopy(data))  # the part keeps what was stored
+    return data
 
 
 def _key(header: Mapping[str, Any]) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langgraph.types import StateSnapshot
 
 
 @dataclass
@@ -18,6 +21,9 @@ class NodeProgress:
         done: calls that have ended.
         seconds: time spent in them.
         items: rows written, by channel.
+        blocks: anchor blocks (1 in video scope) that the calls were about.
+        reused: those of them that were taken over from earlier jobs.
+        why: why the others were not.
     """
 
     node: str
@@ -25,6 +31,9 @@ class NodeProgress:
     done: int = 0
     seconds: float = 0.0
     items: dict[str, int] = field(default_factory=dict)
+    blocks: int = 0
+    reused: int = 0
+    why: str | None = None
 
 
 class Progress:
@@ -49,6 +58,9 @@ class Progress:
             progress = self.nodes.setdefault(event["node"], NodeProgress(event["node"]))
             progress.done += 1
             progress.seconds += event["seconds"]
+            progress.blocks += event["blocks"]
+            progress.reused += event["reused"]
+            progress.why = progress.why or event["why"]
             for channel, count in event["items"].items():
                 progress.items[channel] = progress.items.get(channel, 0) + count
             # A resumed job does not repeat finished calls, so a node may end short of its total.
@@ -66,10 +78,37 @@ class Progress:
         return {"job": self.job_id, **event}
 
     def timings(self, before: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls and seconds by node, added to those of earlier runs."""
+        """Calls, seconds and what was reused by node, added to those of earlier runs."""
         merged = {node: dict(timing) for node, timing in before.items()}
         for node, progress in self.nodes.items():
-            timing = merged.setdefault(node, {"calls": 0, "seconds": 0.0})
+            timing = merged.setdefault(
+                node, {"calls": 0, "seconds": 0.0, "blocks": 0, "reused": 0, "why": None}
+            )
             timing["calls"] += progress.done
             timing["seconds"] = round(timing["seconds"] + progress.seconds, 3)
+            timing["blocks"] += progress.blocks
+            timing["reused"] += progress.reused
+            timing["why"] = timing["why"] or progress.why
         return merged
+
+
+def stopped_at(state: StateSnapshot) -> list[dict[str, Any]]:
+    """Where a job that is not done goes on.
+
+    Args:
+        state: of its graph, that of its segments included.
+
+    Returns:
+        ``{"node": id, "segment": number or None}`` for each node that was at work or next.
+    """
+    found: set[tuple[str, int | None]] = set()
+    for task in state.tasks:
+        inner: Any = task.state
+        if inner is None:
+            found.add((task.name, None))
+        elif inner.next and "segment" in inner.values:  # begun, and not ended
+            number = inner.values["segment"]["number"]
+            found.update((node, number) for node in inner.next)
+    found = found or {(node, None) for node in state.next}
+    ordered = sorted(found, key=lambda place: (-1 if place[1] is None else place[1], place[0]))
+    return [{"node": node, "segment": segment} for node, segment in ordered]

@@ -1,4 +1,4 @@
-"""Which jobs there are and how far they came, in SQLite."""
+"""Which jobs there are and how far they came."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import difflib
 import json
 import re
 import secrets
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from mediaproc.addresses import shown
+from mediaproc.database import Database
 from mediaproc.errors import JobError
 
 JobStatus = Literal["queued", "running", "done", "failed", "interrupted", "waiting"]
@@ -40,6 +37,7 @@ class Job:
         error: why it failed, in one line, or None.
         runs: how often it was started, resumes included.
         timings: node -> calls and seconds, over all runs.
+        reuse: whether results of earlier jobs are taken over.
     """
 
     id: str
@@ -54,6 +52,7 @@ class Job:
     error: str | None = None
     runs: int = 0
     timings: dict[str, Any] = field(default_factory=dict)
+    reuse: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """What a person or a program wants to know of it; the plan is left out."""
@@ -72,75 +71,63 @@ class Job:
 
 
 class JobStore:
-    """Jobs in a SQLite file.
+    """Jobs in the job database.
 
     Args:
-        path: the file; made with its folder on first use.
+        database: what ``open_database`` gave.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def create(self, job: Job) -> Job:
         """Add a job; JobError where the id is not legal or taken."""
         if not _ID.match(job.id):
             raise JobError(f"job id {job.id!r} is not legal: 1 to 64 letters, digits, '-' and '_'")
         job = replace(job, created_at=time.time(), updated_at=time.time())
-        with self._open() as database:
-            try:
-                database.execute("INSERT INTO jobs VALUES (?, ?, ?)", _row(job))
-            except sqlite3.IntegrityError:
-                raise JobError(
-                    f"there is a job {job.id!r} already; resume it with: mediaproc resume "
-                    f"{job.id}, or remove it with: mediaproc jobs rm {job.id}"
-                ) from None
+        with self._database.write() as transaction:
+            added = transaction.execute(
+                "INSERT INTO mediaproc_jobs (created_at, data, id) VALUES (?, ?, ?)"
+                " ON CONFLICT (id) DO NOTHING",
+                _row(job),
+            )
+        if not added:
+            raise JobError(
+                f"there is a job {job.id!r} already; resume it with: mediaproc resume "
+                f"{job.id}, or remove it with: mediaproc jobs rm {job.id}"
+            )
         return job
 
     def update(self, job: Job) -> Job:
         """Keep the job's new state."""
         job = replace(job, updated_at=time.time())
-        with self._open() as database:
-            database.execute("UPDATE jobs SET created_at = ?2, data = ?3 WHERE id = ?1", _row(job))
+        with self._database.write() as transaction:
+            transaction.execute(
+                "UPDATE mediaproc_jobs SET created_at = ?, data = ? WHERE id = ?", _row(job)
+            )
         return job
 
     def get(self, job_id: str) -> Job:
         """A job by its id; JobError names near ones."""
-        with self._open() as database:
-            row = database.execute("SELECT data FROM jobs WHERE id = ?", (job_id,)).fetchone()
-            if row is not None:
-                return Job(**json.loads(row[0]))
-            ids = [found for (found,) in database.execute("SELECT id FROM jobs")]
+        with self._database.read() as transaction:
+            data = transaction.value("SELECT data FROM mediaproc_jobs WHERE id = ?", (job_id,))
+            if data is not None:
+                return Job(**json.loads(data))
+            ids = [found for (found,) in transaction.rows("SELECT id FROM mediaproc_jobs")]
         near = difflib.get_close_matches(job_id, ids, 1)
         hint = f"did you mean {near[0]!r}?" if near else "list them with: mediaproc jobs list"
         raise JobError(f"there is no job {job_id!r}; {hint}")
 
     def list(self) -> list[Job]:
         """All jobs, newest first."""
-        with self._open() as database:
-            rows = database.execute("SELECT data FROM jobs ORDER BY created_at DESC, id").fetchall()
+        with self._database.read() as transaction:
+            rows = transaction.rows("SELECT data FROM mediaproc_jobs ORDER BY created_at DESC, id")
         return [Job(**json.loads(data)) for (data,) in rows]
 
     def remove(self, job_id: str) -> None:
         """Forget a job."""
-        with self._open() as database:
-            database.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(self.path, timeout=60.0)
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS jobs"
-                " (id TEXT PRIMARY KEY, created_at REAL NOT NULL, data TEXT NOT NULL)"
-            )
-            with database:
-                yield database
-        except sqlite3.DatabaseError as error:
-            raise JobError(f"the job database {self.path} cannot be used: {error}") from error
-        finally:
-            database.close()
+        with self._database.write() as transaction:
+            transaction.execute("DELETE FROM mediaproc_jobs WHERE id = ?", (job_id,))
 
 
 def new_job_id() -> str:
@@ -148,9 +135,9 @@ def new_job_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-def _row(job: Job) -> tuple[str, float, str]:
+def _row(job: Job) -> tuple[float, str, str]:
     data = {name: getattr(job, name) for name in Job.__slots__}
-    return job.id, job.created_at, json.dumps(data)
+    return job.created_at, json.dumps(data), job.id
 
 
 def _iso(seconds: float) -> str:

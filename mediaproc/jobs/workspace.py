@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +11,21 @@ from typing import TYPE_CHECKING, Any
 from mediaproc.addresses import is_url, shown
 from mediaproc.blobs import BlobStore, LocalBlobStore
 from mediaproc.errors import JobError, MediaprocError
-from mediaproc.jobs.progress import Progress
+from mediaproc.jobs.cache import DatabaseCache
+from mediaproc.jobs.database import open_database
+from mediaproc.jobs.housekeeping import Housekeeping
+from mediaproc.jobs.lease import Holder, Lease, holder, request_cancel
+from mediaproc.jobs.ledger import BlobLedger, LedgeredBlobStore
+from mediaproc.jobs.progress import Progress, stopped_at
+from mediaproc.jobs.results import write_results
 from mediaproc.jobs.store import Job, JobStore, new_job_id
-from mediaproc.outputs import TableColumn, write_document, write_parquet
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import RunControl
 
     from mediaproc.detect.checkpoint import StageCheckpointer
+    from mediaproc.detect.models import ModelStore
     from mediaproc.detect.plan import Plan
     from mediaproc.media import FingerprintMemory
 
@@ -31,36 +34,62 @@ _PACKAGES = ("mediaproc", "langgraph", "av", "onnxruntime", "rapidocr", "torch",
 
 
 class Workspace:
-    """A folder of jobs: their database, checkpoints, blobs and models.
+    """A folder of jobs: their database, blobs and models.
 
     Args:
         home: the folder.
-        database: SQLite file of the jobs; in ``home`` where None.
+        database: the job database, checkpoints included: a SQLite file or a ``postgresql://`` URL;
+            ``jobs.db`` in ``home`` where None.
         blobs: where blobs are kept; a folder in ``home`` where None.
         concurrency: how many stages work at once.
         threads: threads of one model call.
+        retention_days: days after which a done job loses its checkpoints and blobs, whenever a
+            job starts; never where None.
+        cache_mb: most that results kept for later jobs may take, in MB (1e6 bytes), blobs
+            included; 0 keeps none.
+
+    Raises:
+        JobError: the database cannot be used; the text says why and what to do.
     """
 
     def __init__(
         self,
         home: Path,
         *,
-        database: Path | None = None,
+        database: Path | str | None = None,
         blobs: BlobStore | None = None,
         concurrency: int = 2,
         threads: int = 1,
+        retention_days: float | None = None,
+        cache_mb: float = 4000.0,
     ) -> None:
         self.home = home
         self.concurrency = concurrency
         self.threads = threads
-        self.store = JobStore(database or home / "jobs.sqlite")
+        self.retention_days = retention_days
+        self.database = open_database(database or home / "jobs.db")
+        self.store = JobStore(self.database)
+        self.ledger = BlobLedger(self.database)
         self.blobs = blobs or LocalBlobStore(home / "blobs")
+        self.cache_mb = cache_mb
+        self._model_store: ModelStore | None = None
+        self.cache = DatabaseCache(self.database, self.ledger, self.blobs)
 
-    def checkpointer(self) -> AbstractContextManager[StageCheckpointer]:
-        """The checkpointer in which the jobs are kept."""
-        from mediaproc.detect.checkpoint import open_sqlite_saver
+    def checkpointer(
+        self, *, guard: Callable[[], None] = lambda: None
+    ) -> AbstractContextManager[StageCheckpointer]:
+        """The checkpointer in which the jobs are kept.
 
-        return open_sqlite_saver(self.home / "checkpoints.sqlite")
+        Args:
+            guard: called before every write; it raises where this process may write no more.
+        """
+        from mediaproc.detect.checkpoint import open_saver
+
+        return open_saver(self.database, guard=guard)
+
+    def blobs_of(self, owner: str) -> BlobStore:
+        """The blob store, for what an owner puts there; see ``BlobLedger``."""
+        return LedgeredBlobStore(self.blobs, self.ledger, owner)
 
     def create(
         self,
@@ -70,6 +99,7 @@ class Workspace:
         span: Mapping[str, Any] | None = None,
         out_dir: str | None = None,
         job_id: str | None = None,
+        reuse: bool = True,
     ) -> Job:
         """Add a job that has not begun.
 
@@ -87,6 +117,7 @@ class Workspace:
                 plan=plan.to_json(),
                 span=dict(span or {}),
                 out_dir=str(Path(out_dir or f"runs/{job_id}").absolute()),
+                reuse=reuse,
             )
         )
 
@@ -109,29 +140,38 @@ class Workspace:
 
         Raises:
             BlobError: the blob store cannot be used.
-            JobError: its video is not the one that it began with.
+            JobError: another process runs it or took it over, it is done, or its video is not the
+                one that it began with.
+            StageError: a stage of it is not installed any more.
         """
+        from langgraph.runtime import RunControl
+
         self.blobs.check()
+        control = control or RunControl()
+        if self.retention_days is not None:
+            self.prune(older_than_s=self.retention_days * 86400)
+        with Lease(self.database, job.id, on_stop=control.request_drain) as lease:
+            job = self.store.get(job.id)  # another process may have gone on with it
+            if job.status == "done":
+                raise JobError(f"job {job.id} is done: its results are in {job.out_dir}")
+            return self._run(job, lease, control, on_event)
+
+    def _run(
+        self,
+        job: Job,
+        lease: Lease,
+        control: RunControl,
+        on_event: Callable[[dict[str, Any]], None],
+    ) -> Job:
         from langgraph.errors import GraphDrained
 
-        from mediaproc.detect.graph import build_graph
-        from mediaproc.detect.models import ModelStore
-        from mediaproc.detect.plan import Plan
-
         progress = Progress(job.id)
-        with self.checkpointer() as saver:
-            graph = build_graph(
-                Plan.from_json(job.plan),
-                blobs=self.blobs,
-                models=ModelStore(self.home / "models", threads=self.threads),
-                checkpointer=saver,
-                concurrency=self.concurrency,
-                fingerprints=self._fingerprints(),
-            )
+        with self.checkpointer(guard=lease.check) as saver:
+            graph = self._graph(job, saver)
             config: Any = {"configurable": {"thread_id": job.id}}
             state = graph.get_state(config)
             if state.values.get("header"):
-                self._same_video(job, state.values["header"])
+                self._can_go_on(job, state.values["header"], on_event)
             begun = bool(state.next or state.values)
             job = self.store.update(replace(job, status="running", error=None, runs=job.runs + 1))
             try:
@@ -145,96 +185,174 @@ class Workspace:
                 )
                 for _, event in events:
                     on_event(progress.add(event))
-                failures = self._write(job, graph, config, progress)
+                lease.check()
+                values = graph.get_state(config).values
+                timings = progress.timings(job.timings)
+                failures = write_results(job, values, self.blobs, timings)
+                lease.check()
+                saver.prune([job.id])  # what a done job has no use for
             except GraphDrained:
-                return self._ended(job, progress, status="interrupted")
+                return self._ended(job, progress, lease, status="interrupted")
             except Exception as error:
-                job = self._ended(job, progress, status="failed", error=_one_line(error))
+                job = self._ended(job, progress, lease, status="failed", error=_one_line(error))
                 if isinstance(error, MediaprocError):
                     return job
                 raise
+        self.cache.trim(int(self.cache_mb * 1e6))
+        self.database.reclaim()
         if failures:
             spans = ", ".join(
                 f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures
             )
             error_text = f"finished, but these failed and were skipped: {spans}"
-            return self._ended(job, progress, status="done", error=error_text)
-        return self._ended(job, progress, status="done")
+            return self._ended(job, progress, lease, status="done", error=error_text)
+        return self._ended(job, progress, lease, status="done")
+
+    def _graph(self, job: Job, saver: StageCheckpointer) -> CompiledStateGraph[Any, Any, Any, Any]:
+        from mediaproc.detect.graph import build_graph
+        from mediaproc.detect.plan import Plan
+
+        return build_graph(
+            Plan.from_json(job.plan),
+            blobs=self.blobs_of(job.id),
+            models=self._models(),
+            checkpointer=saver,
+            concurrency=self.concurrency,
+            fingerprints=self._fingerprints(),
+            cache=self.cache if self.cache_mb > 0 else None,
+            reuse=job.reuse,
+        )
+
+    def cancel(self, job_id: str) -> Holder:
+        """Ask a running job, here or on another machine, to stop at the next safe point.
+
+        Returns:
+            The process that was asked; it looks every few seconds.
+
+        Raises:
+            JobError: there is no such job, or it is not running.
+        """
+        self.store.get(job_id)
+        return request_cancel(self.database, job_id)
 
     def remove(self, job_id: str) -> Job:
-        """Forget a job and its checkpoints; its results stay where they are."""
-        job = self.store.get(job_id)
-        with self.checkpointer() as saver:
-            saver.delete_thread(job_id)
-        self.store.remove(job_id)
-        return job
+        """Forget a job, its checkpoints and the blobs that no other job holds.
 
-    def _ended(self, job: Job, progress: Progress, **changes: Any) -> Job:
+        Its results stay where they are.
+
+        Raises:
+            JobError: there is no such job, or a process runs it.
+        """
+        with self._housekeeping() as housekeeping:
+            return housekeeping.remove(job_id)
+
+    def prune(self, *, older_than_s: float, remove: bool = False) -> list[Job]:
+        """Take checkpoints and blobs from jobs that have been done for a while.
+
+        Their results stay where they are. Jobs that can still go on keep everything.
+
+        Args:
+            older_than_s: for how long, in seconds.
+            remove: forget the jobs too.
+
+        Returns:
+            The jobs that lost something.
+        """
+        with self._housekeeping() as housekeeping:
+            return housekeeping.prune(older_than_s=older_than_s, remove=remove)
+
+    def stored(self, job_id: str) -> dict[str, int]:
+        """What a job takes: bytes in the database and in the blob store, and number of blobs."""
+        with self._housekeeping() as housekeeping:
+            return housekeeping.stored(job_id)
+
+    def job(self, job_id: str) -> Job:
+        """A job as it is: one whose process died without a word is interrupted.
+
+        Raises:
+            JobError: there is no such job.
+        """
+        return self._as_it_is(self.store.get(job_id))
+
+    def jobs(self) -> list[Job]:
+        """All jobs as they are, newest first."""
+        return [self._as_it_is(job) for job in self.store.list()]
+
+    def _as_it_is(self, job: Job) -> Job:
+        dead = job.status == "running" and self.running(job.id) is None
+        return replace(job, status="interrupted") if dead else job
+
+    def running(self, job_id: str) -> Holder | None:
+        """The process that runs a job now, or None."""
+        return holder(self.database, job_id)
+
+    def stopped_at(self, job: Job) -> list[dict[str, Any]]:
+        """Where an unfinished job goes on: nodes, and the segments that they were in.
+
+        Returns:
+            ``{"node": id, "segment": number or None}`` for each node that was at work or next.
+
+        Raises:
+            StageError: a stage of it is not installed any more.
+        """
+        with self.checkpointer() as saver:
+            config: Any = {"configurable": {"thread_id": job.id}}
+            return stopped_at(self._graph(job, saver).get_state(config, subgraphs=True))
+
+    @contextmanager
+    def _housekeeping(self) -> Iterator[Housekeeping]:
+        with self.checkpointer() as saver:
+            yield Housekeeping(self.database, self.blobs, saver)
+
+    def _ended(self, job: Job, progress: Progress, lease: Lease, **changes: Any) -> Job:
+        lease.check()  # who lost the job writes nothing more, this least of all
         return self.store.update(replace(job, timings=progress.timings(job.timings), **changes))
+
+    def _models(self) -> ModelStore:
+        from mediaproc.detect.models import ModelStore
+
+        if self._model_store is None:
+            self._model_store = ModelStore(self.home / "models", threads=self.threads)
+        return self._model_store
 
     def _fingerprints(self) -> FingerprintMemory:
         from mediaproc.media import FingerprintMemory
 
         return FingerprintMemory(self.home / "fingerprints.sqlite")
 
-    def _same_video(self, job: Job, header: Mapping[str, Any]) -> None:
+    def _can_go_on(
+        self,
+        job: Job,
+        header: Mapping[str, Any],
+        on_event: Callable[[dict[str, Any]], None],
+    ) -> None:
+        """See that what the job builds on is what it began with, before any work.
+
+        Raises:
+            JobError: its video or a model is gone or another one.
+        """
+        from mediaproc.detect.graph import changes_since, keeps_frames
+        from mediaproc.detect.plan import Plan
         from mediaproc.media import VideoInfo, is_same_video
 
+        plan = Plan.from_json(job.plan)
+        changed, elsewhere = changes_since(header, plan, self._models(), self.blobs)
+        if changed:
+            raise JobError(
+                f"job {job.id}: since it began, {'; '.join(changed)}; put back what it began with, "
+                "or start a new job, which takes over the results that this does not touch"
+            )
+        if elsewhere:
+            on_event({"type": "elsewhere", "job": job.id, "changes": elsewhere})
         if not is_url(job.video) and not Path(job.video).is_file():
+            if keeps_frames(plan, self.blobs):
+                return
             raise JobError(f"job {job.id}: its video {job.video} is gone; put it back to go on")
         if not is_same_video(job.video, VideoInfo.from_json(header["info"]), self._fingerprints()):
             raise JobError(
                 f"job {job.id}: {shown(job.video)} is not the video that the job began with; put "
                 "that one back, or start a new job"
             )
-
-    def _write(
-        self,
-        job: Job,
-        graph: CompiledStateGraph[Any, Any, Any, Any],
-        config: Any,
-        progress: Progress,
-    ) -> list[dict[str, Any]]:
-        """Write the results; what failed and was skipped."""
-        from mediaproc.detect.graph import collect_tables
-
-        values = graph.get_state(config).values
-        out = Path(job.out_dir)
-        for channel, table in collect_tables(values, self.blobs).items():
-            columns = [
-                TableColumn(c.name, c.kind, table.column(c.name), c.description)
-                for c in table.columns
-            ]
-            write_parquet(out / f"{channel}.parquet", columns)
-        if "report" in values:
-            write_document(out / "report.json", values["report"])
-        failures: list[dict[str, Any]] = values.get("failures", [])
-        write_document(
-            out / "run.json",
-            {
-                "job": job.id,
-                "video": values["header"]["info"],
-                "plan": job.plan,
-                "runs": job.runs,
-                "segments": len(values["segments"]),
-                "nodes": progress.timings(job.timings),
-                "failures": failures,
-                "versions": _versions(),
-                "machine": platform.machine(),
-                "finished_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            },
-        )
-        return failures
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _one_line(error: Exception) -> str:

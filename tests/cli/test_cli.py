@@ -77,3 +77,31 @@ def test_cli_detect_writes_results_and_lists_the_job(tmp_path: Path, squares_cli
     assert json.loads(done.stdout)["status"] == "done"
     assert json.loads((out / "report.json").read_text())["sampled_frames"] == 12
     assert [job["status"] for job in json.loads(call("jobs", "list", "--json").stdout)] == ["done"]
+
+
+def test_cli_jobs_prune_refuses_an_age_that_is_none() -> None:
+    done = call("jobs", "prune", "--older-than", "soon")
+    assert done.returncode == 2
+    assert "'soon' is not an age: give 30d" in done.stderr
+
+
+def test_cli_jobs_show_says_what_a_job_takes_and_prune_takes_it(
+    tmp_path: Path, squares_clip: Path
+) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [sample_frames, detect_shots, report]\n")
+    out = str(tmp_path / "out")
+    begin = call("detect", "-p", str(profile), str(squares_clip), "--out", out, "--job-id", "a")
+    assert begin.returncode == 0, begin.stderr
+    stored = json.loads(call("jobs", "show", "a", "--json").stdout)["stored"]
+    assert stored["database_bytes"] > 0
+    assert stored["blob_bytes"] > stored["blobs"] > 0
+    assert call("jobs", "prune", "--older-than", "0s").stdout == "a pruned\n"
+    line = "stored: 0 bytes in the database, 0 bytes in 0 blobs"
+    assert line in call("jobs", "show", "a").stdout.splitlines()
+
+
+def test_cli_jobs_cancel_of_a_job_that_is_not_there_says_so() -> None:
+    done = call("jobs", "cancel", "nope")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no job 'nope'" in done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 
 from mediaproc.blobs import LocalBlobStore
 from mediaproc.detect.analysis import check
-from mediaproc.detect.checkpoint import open_sqlite_saver
+from mediaproc.detect.checkpoint import open_saver
 from mediaproc.detect.graph import build_graph, collect_tables
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import Profile, parse_profile
@@ -33,7 +33,7 @@ def run_plan(
     config: Any = {"configurable": {"thread_id": "test"}}
     what = json.dumps([plan.to_json(), concurrency, str(clip)])
     database = folder / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.db"
-    with open_sqlite_saver(database) as saver:
+    with open_saver(database) as saver:
         graph = build_graph(
             plan,
             blobs=blobs,

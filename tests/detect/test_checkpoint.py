@@ -11,26 +11,24 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
+from langgraph.checkpoint.conformance.capabilities import Capability
 from langgraph.types import Send
 
-from mediaproc.detect.checkpoint import StageCheckpointer, decode, encode, open_sqlite_saver
+from mediaproc.detect.checkpoint import StageCheckpointer, open_saver
+from mediaproc.detect.envelopes import decode, encode
 from mediaproc.detect.parts import Part
-from mediaproc.errors import CheckpointError, StageError
+from mediaproc.errors import CheckpointError, JobError, LeaseError, StageError
 
 
-async def test_checkpoint_passes_the_conformance_suite(tmp_path: Path) -> None:
-    made = iter(range(100))
-
-    @checkpointer_test(name="StageCheckpointer over SqliteSaver")
+@pytest.mark.parametrize("capability", [each.value for each in Capability])
+async def test_checkpoint_passes_the_conformance_suite(location: str, capability: str) -> None:
+    @checkpointer_test(name="StageCheckpointer")
     async def saver() -> AsyncGenerator[StageCheckpointer, None]:
-        with open_sqlite_saver(tmp_path / f"{next(made)}.db") as opened:
+        with open_saver(location) as opened:
             yield opened
 
-    report = await validate(saver)
-    failed = {name: result.failures for name, result in report.results.items() if result.failures}
-    passed = {name for name, result in report.results.items() if result.passed}
-    assert failed == {}
-    assert passed >= {"put", "put_writes", "get_tuple", "list", "delete_thread"}
+    result = (await validate(saver, capabilities={capability})).results[capability]
+    assert (result.passed, result.failures) == (True, [])
 
 
 def part(value: Any, calls: list[Any] | None = None) -> Part:
@@ -54,10 +52,10 @@ def test_checkpoint_walks_into_sends_lists_and_dicts() -> None:
     assert restored["b"][0].open(lambda part, data: data) == {"rows": [3]}
 
 
-def test_checkpoint_serialises_a_part_once_with_its_own_writes_only() -> None:
+def test_checkpoint_serialises_a_part_once_with_its_own_writes_only(tmp_path: Path) -> None:
     calls: list[Any] = []
     once = part((1, 2), calls)
-    with open_sqlite_saver(":memory:") as saver:
+    with open_saver(tmp_path / "c.db") as saver:
         config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
         checkpoint = empty_checkpoint()
         checkpoint["channel_values"] = {"parts": [once]}
@@ -87,8 +85,13 @@ def test_checkpoint_refuses_an_envelope_of_another_version() -> None:
         decode({"parts": [envelope]})
 
 
+def test_checkpoint_advises_an_update_for_a_newer_envelope() -> None:
+    with pytest.raises(CheckpointError, match=r"version 2; this version.* reads 1: update"):
+        decode({"parts": [{**encode(part((1,))), "$mediaproc": 2}]})
+
+
 def test_checkpoint_database_holds_no_pickle(tmp_path: Path) -> None:
-    with open_sqlite_saver(tmp_path / "c.db") as saver:
+    with open_saver(tmp_path / "c.db") as saver:
         config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
         checkpoint = empty_checkpoint()
         checkpoint["channel_values"] = {"parts": [part((1,))]}
@@ -98,3 +101,23 @@ def test_checkpoint_database_holds_no_pickle(tmp_path: Path) -> None:
     kinds |= {kind for (kind,) in database.execute("SELECT type FROM writes")}
     database.close()
     assert kinds == {"msgpack"}
+
+
+def test_checkpoint_guard_keeps_writes_out(tmp_path: Path) -> None:
+    def guard() -> None:
+        raise LeaseError("lost")
+
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+    with open_saver(tmp_path / "c.db", guard=guard) as saver:
+        with pytest.raises(LeaseError):
+            saver.put(config, empty_checkpoint(), {}, {})
+        assert saver.get_tuple(config) is None
+
+
+def test_checkpoint_says_in_one_line_that_the_database_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "c.db").write_bytes(b"something else" * 100)
+    with (
+        pytest.raises(JobError, match=r"c\.db cannot be used: it is not a SQLite database"),
+        open_saver(tmp_path / "c.db"),
+    ):
+        pass

@@ -10,7 +10,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from mediaproc.blobs import LocalBlobStore
-from mediaproc.detect.checkpoint import open_sqlite_saver
+from mediaproc.detect.checkpoint import open_saver
 from mediaproc.detect.graph import build_graph, collect_tables
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import parse_profile
@@ -33,7 +33,7 @@ def run(
     blobs = LocalBlobStore(tmp_path / "blobs")
     profile = parse_profile(SHOTS.replace("MAX_S", max_s))
     config = {"configurable": {"thread_id": f"job-{max_s}-{concurrency}"}}
-    with open_sqlite_saver(tmp_path / "checkpoints.db") as own:
+    with open_saver(tmp_path / "checkpoints.db") as own:
         graph = build_graph(
             profile,
             blobs=blobs,

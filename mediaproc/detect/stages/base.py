@@ -203,6 +203,8 @@ class StageDefinition:
             for a stage whose results follow from more than its inputs and ``identity_fn`` tell.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing
             else writes what this one reads (``detect_shots`` implies ``score_frames``).
+        migrate: from a version to the function that makes that version's serialised data the
+            next one's, so that jobs begun before an update go on. Without one they are refused.
     """
 
     name: str
@@ -222,6 +224,7 @@ class StageDefinition:
     identity_fn: Callable[..., dict[str, Any]] | None = None
     cached: bool = True
     implies: tuple[str, ...] = ()
+    migrate: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def filled_config(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """``given`` with every default filled in, in the order of ``config_fields``."""
@@ -361,6 +364,9 @@ def definition_problems(definition: StageDefinition) -> Iterable[str]:
             )
         elif not config_field.required and (why := config_field.check(config_field.default)):
             yield f"the default is not legal: {why}"
+    for version in definition.migrate:
+        if version not in range(1, definition.version):
+            yield f"migrate starts from version {version}, and version is {definition.version}"
     for function in (
         definition.fn,
         definition.serialize_fn,

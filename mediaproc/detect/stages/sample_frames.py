@@ -61,20 +61,21 @@ def sample_frames(
         source_wh=(video.width, video.height),
         media=media,
     )
-    if _kept(config, blobs):
+    if are_kept(config, blobs):
         from mediaproc.detect.kept import keep
 
         frames = keep(frames, blobs, config["quality"])
     return {"frames": frames}
 
 
-def _kept(config: dict[str, Any], blobs: BlobStore) -> bool:
+def are_kept(config: dict[str, Any], blobs: BlobStore) -> bool:
+    """Whether frames go into the blob store under this configuration."""
     return blobs.shared if config["keep"] == "auto" else config["keep"] == "all"
 
 
 def identity(*, config: dict[str, Any], blobs: BlobStore) -> dict[str, Any]:
     """Whether frames are kept, since kept ones are seen through JPEG."""
-    return {"kept": _kept(config, blobs)}
+    return {"kept": are_kept(config, blobs)}
 
 
 def serialize(state: dict[str, Any], job_id: str) -> dict[str, Any]:
