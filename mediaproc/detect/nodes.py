@@ -184,7 +184,7 @@ class StageNode:
             items={c: len(v) for c, v in values.items() if hasattr(v, "__len__")},
             frames=sum(map(len, seen)) if seen else None,
             reused=len(known.pieces),
-            why=self.cache.why(state),
+            why=self.cache.why(state) if updates else None,
         )
         return result
 
