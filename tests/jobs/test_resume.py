@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mediaproc.detect.models.ultralytics import export
+from tests.postgres import Server
 from tests.scenes import COLOURS, Caption, Scene, Shape
 from tests.weights import SHAPES
 
@@ -51,7 +53,7 @@ from mediaproc.cli import main
 main()
 """
 
-BOUNDARIES = [("frames", "0"), ("scores", "1"), ("boxes", "1"), ("texts", "2"), ("boxes", "2")]
+BOUNDARIES = [("frames", "0"), ("scores", "1"), ("boxes", "2"), ("texts", "1")]
 BOUNDARIES += [("shots", "None"), ("track", "None"), ("report", "None")]
 
 
@@ -140,6 +142,26 @@ def test_resume_after_a_stop_at_a_safe_point_gives_the_same_bytes(
     # The first segment's frames were chosen before the stop, and are not chosen again.
     assert '"type": "opened"' not in resumed.stderr
     assert results(out) == unbroken
+
+
+@pytest.mark.slow
+def test_resume_through_a_postgres_server_gives_the_same_bytes(
+    tmp_path: Path,
+    material: Path,
+    unbroken: dict[str, bytes],
+    postgres: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MEDIAPROC_DATABASE", postgres.new_database())
+    clip, out = str(material / "clip.mp4"), tmp_path / "out"
+    begin = ["detect", "-p", str(material / "p.yaml"), clip, "--out", str(out), "--job-id", "k"]
+    assert call(*begin, killer="scores:1:after").returncode == -9
+    shown = json.loads(call("jobs", "show", "k", "--json").stdout)
+    assert shown["status"] == "interrupted"
+    assert {"node": "scores", "segment": 1} in shown["stopped_at"]
+    assert call("resume", "k").returncode == 0
+    assert results(out) == unbroken
+    assert not list(Path(os.environ["MEDIAPROC_HOME"]).glob("*.db"))
 
 
 def test_a_second_interrupt_ends_the_process_at_once(tmp_path: Path, material: Path) -> None:
