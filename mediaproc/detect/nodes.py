@@ -56,10 +56,12 @@ class StageNode:
         """Run the stage, or take over what is known; the state update that LangGraph applies."""
         known = self.cache.find(state)
         updates = []
-        started = time.perf_counter()
+        seconds = 0.0
         for view in self._views(known, state, config):
             try:
                 with self.services.stage_calls:
+                    # Waiting for a turn is nobody's work.
+                    started = time.perf_counter()
                     update = self._call(view, state)
                     if inspect.iscoroutine(update):
                         update = asyncio.run(update)
@@ -67,8 +69,9 @@ class StageNode:
                 raise
             except Exception as error:
                 raise self._failure(view, error) from error
+            seconds += time.perf_counter() - started
             updates.append((view, update))
-        return self._handed_on(updates, known, state, config, started)
+        return self._handed_on(updates, known, state, config, seconds)
 
     async def arun(self, state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """``run`` for async graphs: an async stage is awaited, others run on a thread."""
@@ -85,7 +88,8 @@ class StageNode:
             except Exception as error:
                 raise self._failure(view, error) from error
             updates.append((view, update))
-        return await asyncio.to_thread(self._handed_on, updates, known, state, config, started)
+        seconds = time.perf_counter() - started
+        return await asyncio.to_thread(self._handed_on, updates, known, state, config, seconds)
 
     def failed(self, state: dict[str, Any], error: NodeError) -> dict[str, Any]:
         """The update where the stage failed and the profile says ``on_error: skip``."""
@@ -153,7 +157,7 @@ class StageNode:
         known: Known,
         state: Mapping[str, Any],
         config: RunnableConfig,
-        started: float,
+        seconds: float,
     ) -> dict[str, Any]:
         if known.entry is None and not known.pieces and not updates:
             self._tell(state, skipped=True)
@@ -168,7 +172,6 @@ class StageNode:
             for block, entry in known.pieces.items()
         ]
         writes = _joined([update for _, update in sorted(pieces, key=lambda piece: piece[0])])
-        seconds = time.perf_counter() - started
         outputs = {c: v for c, v in writes.items() if REGISTRY.channel(c).output}
         values = {c: v for c, v in writes.items() if c not in outputs}
         result: dict[str, Any] = dict(outputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from mediaproc.detect.analysis import analyze, check
 from mediaproc.detect.plan import Plan
 from mediaproc.detect.profile import load_profile, parse_profile
+from mediaproc.detect.stages.base import StageDefinition, StageRegistry
 from mediaproc.errors import ProfileError
 
 QUICKSTART = Path(__file__).parents[2] / "profiles" / "quickstart.yaml"
@@ -46,6 +49,45 @@ def test_analysis_reports_ten_mistakes_at_their_places() -> None:
     said = [str(problem) for problem in analyze(parse_profile(TEN_MISTAKES)).problems]
     for expected in EXPECTED:
         assert any(line.startswith(expected) for line in said), (expected, said)
+
+
+def test_analysis_names_a_plugin_that_is_slow_to_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        name, value = "slow", "slow_package:stages"
+
+        def load(self) -> list[StageDefinition]:
+            time.sleep(0.25)
+            return []
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [Slow()])
+    found = analyze(parse_profile("version: 1\nname: t\nstages: [report]"), StageRegistry())
+    (problem,) = found.problems
+    assert problem.severity == "warning"
+    assert "the stage plugin slow_package:stages took 0." in problem.message
+    assert found.plan is not None
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (
+            "b: {stage: detect_text, when: 'any(detections, confidnce > 0.5)'}",
+            "a row of 'detections' has no 'confidnce'; did you mean 'confidence'?",
+        ),
+        (
+            "b: {stage: score_frames, when: 'any(detections, confidence > 0.5)'}",
+            "'score_frames' runs per segment, so its guard may look at the rows of one frame only",
+        ),
+        ("b: {stage: detect_text, when: 'count(frames) > 0'}", "'frames' is not a table with rows"),
+    ],
+)
+def test_analysis_checks_what_a_guard_looks_at(nodes: str, message: str) -> None:
+    boxes = "{stage: detect_objects, config: {model: 'pkg:nudenet/320n.onnx'}}"
+    text = f"version: 1\nname: t\nnodes:\n  a: {{stage: sample_frames}}\n  o: {boxes}\n  {nodes}"
+    found = [p for p in analyze(parse_profile(text)).problems if p.code == "bad-when"]
+    assert len(found) == 1
+    assert message in found[0].message
+    assert (found[0].line, found[0].node) == (6, "b")
 
 
 def problems(stages: str) -> list[str]:

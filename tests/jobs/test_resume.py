@@ -39,12 +39,12 @@ import os, signal, sys
 from mediaproc.detect.nodes import StageNode
 node, segment, when = sys.argv.pop(1).split(":")
 handed_on = StageNode._handed_on
-def kill(self, update, view, state, config, started):
+def kill(self, updates, known, state, config, seconds):
     here = state["segment"]["number"] if self.node.scope == "segment" else None
     hit = self.node.id == node and str(here) == segment
     if hit and when == "before":
         os.kill(os.getpid(), signal.SIGKILL)
-    result = handed_on(self, update, view, state, config, started)
+    result = handed_on(self, updates, known, state, config, seconds)
     if hit:
         os.kill(os.getpid(), signal.SIGKILL)
     return result
