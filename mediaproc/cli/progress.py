@@ -90,11 +90,19 @@ def _bars() -> Iterator[Callable[[dict[str, Any]], None]]:
         elif event["type"] == "node":
             if event["node"] not in tasks:
                 tasks[event["node"]] = bars.add_task(event["node"], total=event["total"], rate="")
-            rate = f"{event['rate']:.2f} segments/s" if event["segment"] is not None else ""
-            bars.update(tasks[event["node"]], completed=event["done"], rate=rate)
+            bars.update(tasks[event["node"]], completed=event["done"], rate=_rate(event))
 
     with bars:
         yield show
+
+
+def _rate(event: dict[str, Any]) -> str:
+    """Seconds of video done in a second, and how much of it earlier jobs had done."""
+    if event["segment"] is None:
+        return "reused" if event["reused_so_far"] else ""
+    share = event["reused_so_far"] / event["blocks_so_far"]
+    reused = f", {share:.0%} reused" if share else ""
+    return f"{event['speed']:.1f}x{reused}"
 
 
 def _found(event: dict[str, Any]) -> str:

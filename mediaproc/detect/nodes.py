@@ -213,10 +213,13 @@ class StageNode:
             why: why something was computed anew, said once a run.
             skipped: whether the stage was not called: an input is missing or its guard says no.
         """
+        index = self.services.media(state["header"]).index
+        spans = state["segment"]["blocks"] if self.node.scope == "segment" else [[0, len(index)]]
         get_stream_writer()(
             {
                 "type": "node",
                 **self._where(state),
+                "video_s": sum(index.end_s(end - 1) - index.time_s(start) for start, end in spans),
                 "seconds": seconds,
                 "items": dict(items or {}),
                 "frames": frames,

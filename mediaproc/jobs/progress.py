@@ -20,6 +20,7 @@ class NodeProgress:
         total: calls in all: segments, or 1.
         done: calls that have ended.
         seconds: time spent in them.
+        video_s: seconds of video that they were about.
         items: rows written, by channel.
         blocks: anchor blocks (1 in video scope) that the calls were about.
         reused: those of them that were taken over from earlier jobs.
@@ -30,6 +31,7 @@ class NodeProgress:
     total: int = 1
     done: int = 0
     seconds: float = 0.0
+    video_s: float = 0.0
     items: dict[str, int] = field(default_factory=dict)
     blocks: int = 0
     reused: int = 0
@@ -58,6 +60,7 @@ class Progress:
             progress = self.nodes.setdefault(event["node"], NodeProgress(event["node"]))
             progress.done += 1
             progress.seconds += event["seconds"]
+            progress.video_s += event["video_s"]
             progress.blocks += event["blocks"]
             progress.reused += event["reused"]
             progress.why = progress.why or event["why"]
@@ -73,6 +76,9 @@ class Progress:
                 "done": progress.done,
                 "total": progress.total,
                 "rate": rate,
+                "speed": progress.video_s / elapsed if elapsed > 0 else 0.0,
+                "reused_so_far": progress.reused,
+                "blocks_so_far": progress.blocks,
                 "eta_s": left / rate if rate else None,
             }
         return {"job": self.job_id, **event}
