@@ -26,9 +26,13 @@ nodes:
   frames: {stage: sample_frames, config: {fps: 5}}
   scores: {stage: score_frames}
   shots: {stage: detect_shots}
-  boxes: {stage: detect_objects, config: {model: MODEL, image_size: 320}}
-  texts: {stage: detect_text}
-  track: {stage: track_objects}
+  boxes:
+    stage: detect_objects
+    config: {model: MODEL, image_size: 320}
+    from: {frames: [frames]}
+  few: {stage: sample_frames, config: {fps: 1}}
+  texts: {stage: detect_text, from: {frames: [few]}}
+  track: {stage: track_objects, from: {frames: [frames]}}
   report: {stage: report}
 """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from importlib.metadata import version
 from typing import Any
 
@@ -11,89 +9,42 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.models import ModelStore
+from mediaproc.detect.models.text import Line, TextReaders
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO, StageNeeds
 from mediaproc.detect.stages.channels import TEXTS, table_serializers
-from mediaproc.detect.state import DetectState, Frame, Segment, Texts
-
-# Longer side at which frames are held against each other, and the change (of 255) that counts.
-_COMPARED_PX = 160
-_CHANGED = 12.0
-
-
-class TextReader:
-    """RapidOCR behind a lock: its options are sticky and its sessions are shared.
-
-    Args:
-        threads: threads of one call; a fixed number, so that results are the same everywhere.
-    """
-
-    def __init__(self, threads: int) -> None:
-        from rapidocr import RapidOCR
-
-        self._engine = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            }
-        )
-        logging.getLogger("RapidOCR").setLevel(logging.ERROR)
-        self._lock = threading.Lock()
-
-    def read(
-        self, image: npt.NDArray[np.uint8], min_confidence: float
-    ) -> list[tuple[str, float, npt.NDArray[np.float64]]]:
-        """Lines in an image, shape (H, W, 3), uint8, BGR: text, confidence, corners (4, 2)."""
-        with self._lock:
-            # All of them each time: what is left out keeps the value of the call before.
-            found = self._engine(
-                image,
-                use_det=True,
-                use_cls=False,
-                use_rec=True,
-                return_word_box=False,
-                return_single_char_box=False,
-                text_score=min_confidence,
-                box_thresh=0.5,
-                unclip_ratio=1.6,
-            )
-        if found.txts is None or found.boxes is None or found.scores is None:
-            return []
-        return [
-            (text, float(score), np.asarray(box, dtype=np.float64))
-            for text, score, box in zip(found.txts, found.scores, found.boxes, strict=True)
-        ]
+from mediaproc.detect.stages.text_follower import TextFollower
+from mediaproc.detect.state import DetectState, Segment, Texts
 
 
 def detect_text(
     state: DetectState, *, config: dict[str, Any], models: ModelStore
 ) -> dict[str, Any]:
-    """Read every frame of the segment, or only those that changed."""
+    """Read every frame of the segment, or only those whose text changed."""
     frames, segment = state["frames"], state["segment"]
-    reader = models.shared("text", lambda: TextReader(models.threads))
+    readers = models.shared("text", lambda: TextReaders(models.threads))
     scale = np.array(frames.source_wh, dtype=np.float64) / np.array(frames.size_wh)
+    confidence = config["min_confidence"]
     rows: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
-    last: npt.NDArray[np.int16] | None = None
-    block = -1
-    for frame in frames.images():
-        small = _small(frame.image)
-        # What carries over from frame to frame restarts at each block, so that results do not
-        # depend on how the video is cut into segments.
-        here = _block(segment, frame.index)
-        if here != block or last is None or not config["skip_unchanged"] or _differ(small, last):
-            lines = _lines(frame, reader, scale, config)
-            last, block = small, here
-        for line in lines:
-            rows.append(
-                {
-                    "node": "",
-                    "frame_index": frame.index,
-                    "pts": frame.pts,
-                    "time_s": frame.time_s,
-                    **line,
-                }
-            )
+    with readers.one() as reader:
+        follower, block = TextFollower(reader, confidence, config["reread_s"]), -1
+        for frame in frames.images():
+            if not config["skip_unchanged"]:
+                lines = reader.read(frame.image, confidence)
+            else:
+                # What carries over from frame to frame restarts at each block, so that results do
+                # not depend on how the video is cut into segments.
+                here = _block(segment, frame.index)
+                if here != block:
+                    follower = TextFollower(reader, confidence, config["reread_s"])
+                    block = here
+                lines = follower.lines(frame.image, frame.time_s)
+            place = {
+                "node": "",
+                "frame_index": frame.index,
+                "pts": frame.pts,
+                "time_s": frame.time_s,
+            }
+            rows += [{**place, **row} for row in _rows(lines, scale, config)]
     return {"texts": Texts.from_records(rows)}
 
 
@@ -102,21 +53,21 @@ def identity() -> dict[str, Any]:
     return {"rapidocr": version("rapidocr")}
 
 
-def _lines(
-    frame: Frame, reader: TextReader, scale: npt.NDArray[np.float64], config: dict[str, Any]
+def _rows(
+    lines: list[Line], scale: npt.NDArray[np.float64], config: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    lines = []
-    for text, confidence, corners in reader.read(frame.image, config["min_confidence"]):
-        quad = corners * scale
+    rows = []
+    for line in lines:
+        quad = line.corners * scale
         (x1, y1), (x2, y2) = quad.min(axis=0).tolist(), quad.max(axis=0).tolist()
-        if confidence < config["min_confidence"] or y2 - y1 < config["min_height_px"]:
+        if line.confidence < config["min_confidence"] or y2 - y1 < config["min_height_px"]:
             continue
-        if sum(character.isalnum() for character in text) < config["min_characters"]:
+        if sum(character.isalnum() for character in line.text) < config["min_characters"]:
             continue
-        lines.append(
+        rows.append(
             {
-                "text": text,
-                "confidence": confidence,
+                "text": line.text,
+                "confidence": line.confidence,
                 "x1": x1,
                 "y1": y1,
                 "x2": x2,
@@ -124,29 +75,11 @@ def _lines(
                 "quad": quad.tolist(),
             }
         )
-    return sorted(lines, key=lambda line: (line["y1"], line["x1"], line["text"]))
+    return sorted(rows, key=lambda row: (row["y1"], row["x1"], row["text"]))
 
 
 def _block(segment: Segment, frame_index: int) -> int:
     return next(start for start, end in segment.blocks if start <= frame_index < end)
-
-
-def _small(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int16]:
-    import cv2
-
-    height, width = image.shape[:2]
-    scale = min(1.0, _COMPARED_PX / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    small: npt.NDArray[np.int16] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(
-        np.int16
-    )
-    return small
-
-
-def _differ(one: npt.NDArray[np.int16], other: npt.NDArray[np.int16]) -> bool:
-    """Whether any spot changed: a caption covers few pixels, so a mean would miss it."""
-    return bool((np.abs(one - other) >= _CHANGED).any())
 
 
 _SERIALIZE, _DESERIALIZE = table_serializers("texts", Texts)
@@ -180,7 +113,16 @@ STAGE = StageDefinition(
             "skip_unchanged",
             "bool",
             True,
-            "Take over the lines of the frame before where the picture has not changed.",
+            "Take over the lines of the frame before where its text has not changed.",
+        ),
+        StageConfigField(
+            "reread_s",
+            "float",
+            5.0,
+            "With skip_unchanged, longest time without a full reading, in seconds. Less finds "
+            "small text sooner that comes while other text stays, and takes longer.",
+            min=0.0,
+            max=3600.0,
         ),
     ],
     category="detection",
