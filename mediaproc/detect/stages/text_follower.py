@@ -1,14 +1,15 @@
 """Which frames have to be read: those whose text is not that of the frame before.
 
 Reading a frame takes some 0.5 s, and captions stay for seconds. So after a reading, a frame is
-only held against it: each line is still there where its strokes still are, and a glance at low
-resolution tells whether text stands where none was. Only what fails either is read again.
+only held against it. A line whose picture is the same is still there; one whose picture changed
+somewhat, as a score or a clock does, and text over moving pictures, is recognised again by itself;
+and a glance at low resolution tells whether text stands where none was. The frame is read anew only
+where a line is gone or says something else, or where text appeared.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,22 +23,14 @@ Box = tuple[float, float, float, float]
 # one place that counts.
 _COMPARED_PX = 160
 _CHANGED = 12
-# A line is the same while its strokes differ by no more than this on the average (of 255), and
-# still stand out from what surrounds them by this share of what they did.
-_STROKE_CHANGE = 20.0
-_CONTRAST_KEPT = 0.6
+# Correlation of a line's picture with what it was, over windows of about a letter: above the first
+# in each of them it is the same, below the second in most of them it is gone.
+_SAME = 0.92
+_GONE = 0.5
+# Grey levels within which a window has no letter to compare.
+_FLAT = 8.0
 # Share of a glanced box that known text must cover.
 _COVERED = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Stroke:
-    """How a line looked when it was read: its grey box, and which pixels are strokes."""
-
-    box: tuple[int, int, int, int]
-    grey: npt.NDArray[np.int16]
-    mask: npt.NDArray[np.bool_]
-    contrast: float
 
 
 @dataclass
@@ -54,7 +47,7 @@ class TextFollower:
     min_confidence: float
     reread_s: float
     _lines: list[Line] = field(default_factory=list)
-    _strokes: list[_Stroke | None] = field(default_factory=list)
+    _pictures: list[Grey] = field(default_factory=list)
     _clutter: list[Box] = field(default_factory=list)
     _small: npt.NDArray[np.int16] | None = None
     _read_at: float | None = None
@@ -69,7 +62,7 @@ class TextFollower:
             return self._lines
         glanced: list[Box] | None = None
         due = self._read_at is None or time_s - self._read_at >= self.reread_s
-        if not due and all(_still_there(stroke, grey) for stroke in self._strokes):
+        if not due and all(self._still_there(i, image, grey) for i in range(len(self._lines))):
             glanced = self.reader.glance(image)
             known = [*(line.xyxy for line in self._lines), *self._clutter]
             if all(_covered(box, known) for box in glanced):
@@ -81,6 +74,19 @@ class TextFollower:
     def _same_picture(self, small: npt.NDArray[np.int16]) -> bool:
         return self._small is not None and not (np.abs(small - self._small) >= _CHANGED).any()
 
+    def _still_there(self, number: int, image: npt.NDArray[np.uint8], grey: Grey) -> bool:
+        line, now = self._lines[number], _cut(grey, self._lines[number])
+        alike = _alike(self._pictures[number], now)
+        if not alike or float(np.median(alike)) < _GONE:
+            return False
+        if min(alike) >= _SAME:
+            return True
+        again = self.reader.recognise(_cut(image, line))
+        if again is None or again[1] < self.min_confidence or _plain(again[0]) != _plain(line.text):
+            return False
+        self._pictures[number] = now
+        return True
+
     def _read(
         self,
         image: npt.NDArray[np.uint8],
@@ -89,7 +95,7 @@ class TextFollower:
         glanced: list[Box] | None,
     ) -> None:
         self._lines = self.reader.read(image, self.min_confidence)
-        self._strokes = [_stroke(line, grey) for line in self._lines]
+        self._pictures = [_cut(grey, line) for line in self._lines]
         # What a glance takes for text here, and is none, is no news in the next frames.
         boxes = self.reader.glance(image) if glanced is None else glanced
         known = [line.xyxy for line in self._lines]
@@ -109,39 +115,33 @@ def _small(grey: Grey) -> npt.NDArray[np.int16]:
     return small
 
 
-def _stroke(line: Line, grey: Grey) -> _Stroke | None:
-    """How a line looks; None where its box holds no strokes that could be told apart."""
-    import cv2
-
-    height, width = grey.shape
+def _cut(image: npt.NDArray[np.uint8], line: Line) -> npt.NDArray[np.uint8]:
+    """The upright piece of an image in which a line stands."""
+    height, width = image.shape[:2]
     x1, y1, x2, y2 = line.xyxy
-    box = (max(0, int(x1)), max(0, int(y1)), min(width, int(x2) + 1), min(height, int(y2) + 1))
-    piece = grey[box[1] : box[3], box[0] : box[2]]
-    if piece.size == 0:
-        return None
-    _, white = cv2.threshold(piece, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    mask: npt.NDArray[Any] = white > 0
-    # Strokes cover less of a line's box than what is between them.
-    if mask.mean() > 0.5:
-        mask = ~mask
-    if not mask.any() or mask.all():
-        return None
-    return _Stroke(box, piece.astype(np.int16), mask, _contrast(piece.astype(np.int16), mask))
+    return image[
+        max(0, int(y1)) : min(height, int(y2) + 1), max(0, int(x1)) : min(width, int(x2) + 1)
+    ]
 
 
-def _contrast(grey: npt.NDArray[np.int16], mask: npt.NDArray[np.bool_]) -> float:
-    return float(grey[mask].mean() - grey[~mask].mean())
+def _alike(before: Grey, now: Grey) -> list[float]:
+    """Correlation, -1..1, of two pictures of a line in each window that holds some of it."""
+    height, width = before.shape
+    step = max(4, round(height * 0.35))
+    found = []
+    for left in range(0, width, step):
+        old = before[:, left : left + 2 * step].astype(np.float64)
+        new = now[:, left : left + 2 * step].astype(np.float64)
+        old, new = old - old.mean(), new - new.mean()
+        if old.std() < _FLAT and new.std() < _FLAT:
+            continue
+        spread = float(np.sqrt((old**2).sum() * (new**2).sum()))
+        found.append(float((old * new).sum()) / spread if spread else 0.0)
+    return found
 
 
-def _still_there(stroke: _Stroke | None, grey: Grey) -> bool:
-    if stroke is None:
-        return False
-    x1, y1, x2, y2 = stroke.box
-    now = grey[y1:y2, x1:x2].astype(np.int16)
-    if float(np.abs(now - stroke.grey)[stroke.mask].mean()) > _STROKE_CHANGE:
-        return False
-    # Where what surrounds the strokes took their colour, nothing can be read any more.
-    return _contrast(now, stroke.mask) / stroke.contrast >= _CONTRAST_KEPT
+def _plain(text: str) -> str:
+    return "".join(text.split()).casefold()
 
 
 def _covered(box: Box, known: list[Box]) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.detect.running import run_profile
-from tests.scenes import cuts_and_captions
+from tests.scenes import Caption, Scene, cuts_and_captions
 
 
 @pytest.mark.slow
@@ -49,3 +49,27 @@ def test_detect_text_takes_over_unchanged_lines_and_reads_the_same(tmp_path: Pat
         texts.append([(r["frame_index"], r["text"]) for r in tables["texts"].records()])
     assert texts[0] == texts[1]
     assert texts[0]
+
+
+@pytest.mark.slow
+def test_detect_text_sees_a_single_digit_change_and_a_new_line_while_another_stays(
+    tmp_path: Path,
+) -> None:
+    scene = Scene(
+        200,
+        captions=[
+            Caption("Score 3:2", 0, 100, (60, 40)),
+            Caption("Score 8:2", 100, 200, (60, 40)),
+            Caption("Visit example.org today", 125, 200, (100, 280)),
+        ],
+        seed=5,
+    ).render(tmp_path / "scene.mp4", g="250")
+    assert scene.frames == 200
+    _, tables = run_profile(
+        tmp_path, tmp_path / "scene.mp4", "stages: [sample_frames: {every: 25}, detect_text]"
+    )
+    read: dict[int, list[str]] = {}
+    for row in tables["texts"].records():
+        read.setdefault(row["frame_index"], []).append(row["text"].replace(" ", ""))
+    assert [read[frame][0] for frame in range(0, 200, 25)] == ["Score3:2"] * 4 + ["Score8:2"] * 4
+    assert [len(read[frame]) for frame in range(0, 200, 25)] == [1] * 5 + [2] * 3
