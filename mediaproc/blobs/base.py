@@ -62,6 +62,10 @@ class StoredBlob:
     modified_at: float
 
 
+# What is stored already is read and checked up to this size before it is relied on.
+CHECKED_BYTES = 4_000_000
+
+
 class BrokenReadError(BlobError):
     """A read that ended too early, on the way here; reading again may help."""
 
@@ -75,13 +79,13 @@ class BlobStore(ABC):
     reads = 1
 
     def put(self, data: bytes) -> BlobRef:
-        """Store ``data`` and return its reference; storing the same bytes again costs nothing.
+        """Store ``data`` and return its reference; what is there already is not written again.
 
         Raises:
             BlobError: the store did not take it.
         """
         ref = BlobRef.of(data)
-        if not self._has(ref.key, ref.size):
+        if not self._has(ref.key, ref.size) or not self._sound(ref):
             self._write(ref.key, data)
         return ref
 
@@ -158,6 +162,16 @@ class BlobStore(ABC):
         Raises:
             BlobError: they cannot; the text says why and what to do.
         """
+
+    def _sound(self, ref: BlobRef) -> bool:
+        """Whether a blob that is there is whole: storing it again then mends one that is not."""
+        if ref.size > CHECKED_BYTES:
+            return True
+        try:
+            self.get(ref)
+        except BlobError:
+            return False
+        return True
 
     def _right(self, key: str, read: Callable[[], bytes], fault: Callable[[bytes], str]) -> bytes:
         """What ``read`` gives once ``fault`` finds nothing wrong with it."""

@@ -8,6 +8,7 @@ from langgraph.checkpoint.base import CheckpointTuple, DeltaChannelHistory
 from langgraph.types import Send
 
 from mediaproc.detect.parts import MARK, Part
+from mediaproc.errors import CheckpointError
 
 
 def encode(value: Any) -> Any:
@@ -45,8 +46,19 @@ def decode(value: Any) -> Any:
 
 
 def decoded_tuple(found: CheckpointTuple) -> CheckpointTuple:
-    """A checkpoint and its writes with their parts."""
+    """A checkpoint and its writes with their parts.
+
+    Raises:
+        CheckpointError: another checkpoint stands where this one should.
+    """
     checkpoint = found.checkpoint.copy()
+    place = found.config.get("configurable", {})
+    if place.get("checkpoint_id") != checkpoint["id"]:
+        raise CheckpointError(
+            f"job {place.get('thread_id')!r}: the job database is damaged: checkpoint "
+            f"{checkpoint['id']} stands in the place of {place.get('checkpoint_id')}; remove the "
+            "job with 'mediaproc jobs rm ID' and start it anew"
+        )
     checkpoint["channel_values"] = decode(dict(checkpoint["channel_values"]))
     writes = found.pending_writes
     return found._replace(

@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mediaproc.blobs import BlobRef, BlobStore
+from mediaproc.blobs.base import CHECKED_BYTES
 from mediaproc.detect.cache import Block, CacheEntry, difference
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY
 from mediaproc.detect.views import NodeView, by_frame
 from mediaproc.errors import BlobError
-
-# A stored object up to this size is read and checked before it is relied on; a larger one, such
-# as a pack of frames, is checked piece by piece where it is read.
-CHECKED_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,7 @@ def sound(entry: CacheEntry, blobs: BlobStore) -> bool:
         # Before the look, so that it cannot go between the look and the use.
         blobs.hold(ref)
         try:
+            # A larger one, such as a pack of frames, is checked piece by piece where it is read.
             if ref.size > CHECKED_BYTES:
                 if not blobs.contains(ref):
                     return False

@@ -1,24 +1,31 @@
-"""How values get into the columns of a checkpoint database: strict, and compressed."""
+"""How values get into the columns of a checkpoint database: strict, compressed, and checked."""
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from typing import Any
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from mediaproc.errors import CheckpointError
+
 # Values of fewer bytes stay as they are.
 COMPRESSED_FROM = 512
 # Findings repeat themselves: the fastest level makes an eighth of them.
 _LEVEL = 1
 _SUFFIX = "+zlib"
+# What a value's type ends with whose bytes begin with the digest of the rest.
+_CHECKED = "+sum"
+_DIGEST_BYTES = 8
 
 
 class StrictSerializer(SerializerProtocol):
     """Takes JSON and LangGraph's own types; nothing is pickled or unpickled.
 
-    A large value is compressed and its type says so; smaller ones are as LangGraph writes them.
+    A large value is compressed, and its type says so. Each carries a digest, so that a damaged one
+    is an error and never another value.
     """
 
     def __init__(self) -> None:
@@ -27,13 +34,28 @@ class StrictSerializer(SerializerProtocol):
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """The type of a value and its bytes; TypeError where it is of another kind."""
         kind, data = self._plain.dumps_typed(obj)
-        if len(data) < COMPRESSED_FROM:
-            return kind, data
-        return kind + _SUFFIX, zlib.compress(data, _LEVEL)
+        if len(data) >= COMPRESSED_FROM:
+            kind, data = kind + _SUFFIX, zlib.compress(data, _LEVEL)
+        return kind + _CHECKED, _digest(kind, data) + data
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """The value that ``dumps_typed`` was given."""
-        kind, stored = data
+        """The value that ``dumps_typed`` was given.
+
+        Raises:
+            CheckpointError: the stored bytes are damaged.
+        """
+        kind, stored = data[0].removesuffix(_CHECKED), data[1][_DIGEST_BYTES:]
+        if not data[0].endswith(_CHECKED) or data[1][:_DIGEST_BYTES] != _digest(kind, stored):
+            raise CheckpointError(
+                f"a checkpoint in the job database is damaged ({len(data[1])} bytes of type "
+                f"{data[0]!r} do not match their digest): the job cannot go on from it; remove it "
+                "with 'mediaproc jobs rm ID' and start it anew, which takes over what the cache "
+                "holds"
+            )
         if kind.endswith(_SUFFIX):
             return self._plain.loads_typed((kind.removesuffix(_SUFFIX), zlib.decompress(stored)))
         return self._plain.loads_typed((kind, stored))
+
+
+def _digest(kind: str, data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES, person=kind.encode()[:16]).digest()

@@ -15,6 +15,7 @@ from mediaproc.detect.segments import segment_of
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, ChannelSpec
 from mediaproc.detect.state import DetectState, Frames, Rows
+from mediaproc.errors import CheckpointError
 
 # The writes of the nodes that one looks at: node -> (segment or -1, what it wrote), in order.
 Writes = dict[str, list[tuple[int, dict[str, Any]]]]
@@ -99,6 +100,15 @@ class NodeView:
         opened: dict[str, dict[int, dict[str, Any]]] = {}
         for value in (*state.get("given", ()), *state.get("parts", ())):
             part = as_part(value)
+            if self.node.scope == "segment" and part.segment not in (
+                None,
+                state["segment"]["number"],
+            ):
+                raise CheckpointError(
+                    f"segment {state['segment']['number']} holds what node {part.node!r} made of "
+                    f"segment {part.segment}: the job database is damaged; remove the job with "
+                    "'mediaproc jobs rm ID' and start it anew"
+                )
             if part.node in wanted:
                 position = -1 if part.segment is None else part.segment
                 opened.setdefault(part.node, {})[position] = part.open(restore)

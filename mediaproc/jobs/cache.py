@@ -42,6 +42,8 @@ class DatabaseCache:
                 f" JOIN mediaproc_cache e ON e.id = k.id WHERE k.key IN ({marks})",
                 tuple(keys),
             )
+        # A damaged entry is as good as none.
+        rows = [row for row in rows if digest([row[2], row[3]]) == row[1]]
         stale = {row[1] for row in rows if row[4] < now - _USED_EXACT_S}
         if stale:
             with self._database.write() as transaction:

@@ -48,7 +48,8 @@ class Housekeeping:
             JobError: there is no such job.
             LeaseError: a process runs it.
         """
-        job = self._jobs.get(job_id)
+        damaged = [job for job in self._jobs.list() if job.id == job_id and job.status == "damaged"]
+        job = damaged[0] if damaged else self._jobs.get(job_id)
         self._forget(job, remove=True)
         self._database.reclaim()
         return job

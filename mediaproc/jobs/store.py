@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import re
 import secrets
@@ -15,7 +16,7 @@ from mediaproc.addresses import shown
 from mediaproc.database import Database
 from mediaproc.errors import JobError
 
-JobStatus = Literal["queued", "running", "done", "failed", "interrupted", "waiting"]
+JobStatus = Literal["queued", "running", "done", "failed", "interrupted", "waiting", "damaged"]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
@@ -108,21 +109,25 @@ class JobStore:
         return job
 
     def get(self, job_id: str) -> Job:
-        """A job by its id; JobError names near ones."""
+        """A job by its id; JobError where there is none, or its row is damaged."""
         with self._database.read() as transaction:
             data = transaction.value("SELECT data FROM mediaproc_jobs WHERE id = ?", (job_id,))
             if data is not None:
-                return Job(**json.loads(data))
+                if (job := _job(job_id, data)).status == "damaged":
+                    raise JobError(f"job {job_id}: {job.error}")
+                return job
             ids = [found for (found,) in transaction.rows("SELECT id FROM mediaproc_jobs")]
         near = difflib.get_close_matches(job_id, ids, 1)
         hint = f"did you mean {near[0]!r}?" if near else "list them with: mediaproc jobs list"
         raise JobError(f"there is no job {job_id!r}; {hint}")
 
     def list(self) -> list[Job]:
-        """All jobs, newest first."""
+        """All jobs, newest first; of one whose row is damaged no more than that."""
         with self._database.read() as transaction:
-            rows = transaction.rows("SELECT data FROM mediaproc_jobs ORDER BY created_at DESC, id")
-        return [Job(**json.loads(data)) for (data,) in rows]
+            rows = transaction.rows(
+                "SELECT id, data FROM mediaproc_jobs ORDER BY created_at DESC, id"
+            )
+        return [_job(job_id, data) for job_id, data in rows]
 
     def remove(self, job_id: str) -> None:
         """Forget a job."""
@@ -136,8 +141,21 @@ def new_job_id() -> str:
 
 
 def _row(job: Job) -> tuple[float, str, str]:
-    data = {name: getattr(job, name) for name in Job.__slots__}
-    return job.created_at, json.dumps(data), job.id
+    text = json.dumps({name: getattr(job, name) for name in Job.__slots__})
+    return job.created_at, f"{_digest(job.id, text)} {text}", job.id
+
+
+def _job(job_id: str, stored: str) -> Job:
+    """The job in a row, or one of status ``damaged`` that says so."""
+    digest, _, text = stored.partition(" ")
+    if digest == _digest(job_id, text):
+        return Job(**json.loads(text))
+    said = f"its row in the job database is damaged; remove it with: mediaproc jobs rm {job_id}"
+    return Job(job_id, "?", "?", {}, {}, "?", status="damaged", error=said)
+
+
+def _digest(job_id: str, text: str) -> str:
+    return hashlib.blake2b(f"{job_id} {text}".encode(), digest_size=8).hexdigest()
 
 
 def _iso(seconds: float) -> str:

@@ -100,7 +100,7 @@ def test_checkpoint_database_holds_no_pickle(tmp_path: Path) -> None:
     kinds = {kind for (kind,) in database.execute("SELECT type FROM checkpoints")}
     kinds |= {kind for (kind,) in database.execute("SELECT type FROM writes")}
     database.close()
-    assert kinds == {"msgpack"}
+    assert kinds == {"msgpack+sum"}
 
 
 def test_checkpoint_guard_keeps_writes_out(tmp_path: Path) -> None:
