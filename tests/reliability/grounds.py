@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sqlite3
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
 from mediaproc.blobs import BlobStore, open_blob_store
-from mediaproc.detect.checkpoint import open_saver
-from mediaproc.detect.parts import Part
+from mediaproc.detect.serializer import StrictSerializer
 from tests.postgres import Server, running_server
 from tests.s3 import REAL, S3Place, empty, moto_place, moto_server, real_place
 from tests.scenes import COLOURS, Caption, Scene, Shape
@@ -138,15 +141,18 @@ class Ground(ABC):
         return {store.get(stored.ref) and stored.ref.sha256 for stored in store.list()}
 
     def saved(self, machine: Machine, job_id: str) -> set[Call]:
-        """The calls whose result is in the checkpoint database, in any namespace of a job."""
+        """The calls whose result is in the checkpoint database, in any namespace of a job.
+
+        LangGraph's own saver reads it: ours is among what is looked at.
+        """
         config: Any = {"configurable": {"thread_id": job_id}}
         found: set[Call] = set()
-        with open_saver(self.database(machine)) as saver:
+        with _official_saver(self.database(machine)) as saver:
             for saved in saver.list(config):
                 pending = [(c, v) for _, c, v in saved.pending_writes or ()]
                 for channel, value in [*saved.checkpoint["channel_values"].items(), *pending]:
                     if channel == "parts":
-                        found |= {(part.node, str(part.segment)) for part in _parts(value)}
+                        found |= {(part["node"], str(part["segment"])) for part in value}
                     elif channel == "report":  # an output, which travels as it is
                         found.add(("report", "None"))
         return found
@@ -261,5 +267,16 @@ def _place() -> Iterator[S3Place]:
         yield place
 
 
-def _parts(value: Any) -> list[Part]:
-    return [part for part in value if isinstance(part, Part)]
+@contextmanager
+def _official_saver(database: str) -> Iterator[BaseCheckpointSaver[str]]:
+    serializer = StrictSerializer()
+    if database.startswith("postgresql://"):
+        import psycopg
+        from langgraph.checkpoint.postgres import PostgresSaver
+        from psycopg.rows import dict_row
+
+        with psycopg.connect(database, autocommit=True, row_factory=dict_row) as connection:
+            yield PostgresSaver(connection, serde=serializer)
+    else:
+        with closing(sqlite3.connect(database, check_same_thread=False)) as connection:
+            yield SqliteSaver(connection, serde=serializer)

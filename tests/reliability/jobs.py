@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from mediaproc.errors import BlobError
 from mediaproc.jobs.database import open_database
 from mediaproc.jobs.store import JobStore
 from tests.reliability.child import KINDS, inside
@@ -249,7 +250,10 @@ class KilledJob(Job):
             self._broken("was called although its result was saved", again)
         self.called_again += len(calls.keys() & self._begun)
         self._begun |= calls.keys()
-        (self._check_killed if killed else self._check_done)(calls.keys())
+        if killed:
+            self._check_killed()
+        else:
+            self._check_done(set(calls))
         return killed
 
     def _where(self, aim: Aim | None) -> str:
@@ -266,14 +270,14 @@ class KilledJob(Job):
         finally:
             database.close()
 
-    def _check_killed(self, calls: set[Call]) -> None:
+    def _check_killed(self) -> None:
         saved = self.ground.saved(self.machine, self.job_id)
         if lost := self._saved - saved:
             self._broken("was saved before and is not any more", lost)
         if unknown := saved - self._begun:
             self._broken("is saved and was never called", unknown)
         self._saved = saved
-        if strange := self.ground.digests(self.machine) - self.unbroken.digests:
+        if strange := self._digests() - self.unbroken.digests:
             self._broken("is a blob that the unbroken run has not", strange)
         for name, data in self.results().items() if self.out.exists() else ():
             if not name.startswith(".") and data != self.unbroken.results.get(name):
@@ -281,18 +285,23 @@ class KilledJob(Job):
 
     def _check_done(self, calls: set[Call]) -> None:
         self.done = True
-        if missed := self.unbroken.calls - self._saved - calls:
-            self._broken("had no result and was not called", missed)
+        if differ := calls ^ (self.unbroken.calls - self._saved):
+            self._broken("was called with a result, or not called without one", differ)
         results = self.results()
         if results != self.unbroken.results:
             names = results.keys() | self.unbroken.results.keys()
-            differ = [n for n in names if results.get(n) != self.unbroken.results.get(n)]
-            self._broken("is not as the unbroken run left it", differ)
+            others = [n for n in names if results.get(n) != self.unbroken.results.get(n)]
+            self._broken("is not as the unbroken run left it", others)
         if not (self.out / "run.json").stat().st_size:
             self._broken("is empty", ["run.json"])
-        if self.ground.digests(self.machine) != self.unbroken.digests:
-            both = self.ground.digests(self.machine) ^ self.unbroken.digests
-            self._broken("is a blob of this job or of the unbroken run only", both)
+        if either := self._digests() ^ self.unbroken.digests:
+            self._broken("is a blob of this job or of the unbroken run only", either)
+
+    def _digests(self) -> set[str]:
+        try:
+            return self.ground.digests(self.machine)
+        except BlobError as error:
+            raise BrokenError(f"{self.job_id}: {error}") from error
 
     def _broken(self, what: str, which: object) -> None:
         named = ", ".join(sorted(map(str, which)))  # type: ignore[call-overload]
