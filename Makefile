@@ -1,6 +1,8 @@
 # `make` alone lists the targets. PYTHON is only used to create .venv.
 PYTHON ?= python3
 PROFILE ?= profiles/quickstart.yaml
+KILLS ?= 50
+STORAGE ?= local
 BIN := .venv/bin
 STAMP := .venv/.ready
 # The torch family is chosen per machine (requirements-torch.txt), and so stays out of the lock.
@@ -8,7 +10,7 @@ UNLOCKED := ^(-e |mediaproc|torch|torchvision|triton|scikit-video|cuda-|nvidia-(
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo detect test test-fast check format schema lock
+.PHONY: help setup demo detect test test-fast kills check format schema lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
@@ -37,6 +39,9 @@ test: $(STAMP) ## run all the tests
 
 test-fast: $(STAMP) ## run the tests that take no more than a few seconds each
 	$(BIN)/python -m pytest -m "not slow"
+
+kills: $(STAMP) ## kill jobs at random moments and resume them: make kills KILLS=50 STORAGE=local
+	$(BIN)/python -m tests.reliability.kills --kills $(KILLS) --storage $(STORAGE)
 
 check: $(STAMP) ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .

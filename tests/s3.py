@@ -80,11 +80,12 @@ def place_on(
         for name, value in place.env.items():  # the test may have changed them
             monkeypatch.setenv(name, value)
         forget_s3_client()
-        _empty(s3_client(), place)
+        empty(s3_client(), place)
     forget_s3_client()
 
 
-def _empty(client: Any, place: S3Place) -> None:
+def empty(client: Any, place: S3Place) -> None:
+    """Delete what is in a place."""
     pages = client.get_paginator("list_objects_v2").paginate(
         Bucket=place.bucket, Prefix=place.prefix
     )

@@ -6,11 +6,16 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mediaproc.blobs.base import BlobStore
 from mediaproc.errors import BlobError
+
+# Where blobs are written before they get their names.
+_UNFINISHED = ".unfinished"
+# Nobody takes so long to write one, in seconds.
+_ABANDONED_S = 86400.0
 
 
 class LocalBlobStore(BlobStore):
@@ -22,16 +27,26 @@ class LocalBlobStore(BlobStore):
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self._unfinished = self.root / _UNFINISHED
 
     def __str__(self) -> str:
         return str(self.root)
 
     def check(self) -> None:
-        """Make sure that the folder can be made and written to; see ``BlobStore.check``."""
+        """Make sure that the folder can be made and written to; see ``BlobStore.check``.
+
+        What processes that were killed left of blobs goes, once it is so old that none writes it.
+        """
         with _words(f"blob folder {self.root}", "written to"):
             _make_folder(self.root)
-            with tempfile.TemporaryFile(dir=self.root) as file:
+            self._unfinished.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._unfinished) as file:
                 file.write(b"\0")
+                now = os.fstat(file.fileno()).st_mtime  # by the clock that stamped the others
+            for path in self._unfinished.iterdir():
+                with suppress(FileNotFoundError):  # finished since, or another was faster
+                    if path.stat().st_mtime < now - _ABANDONED_S:
+                        path.unlink()
 
     def _name(self, key: str) -> str:
         return f"blob {self.root / key}"
@@ -47,8 +62,9 @@ class LocalBlobStore(BlobStore):
         path = self.root / key
         with _words(self._name(key), f"written ({len(data)} bytes)"):
             _make_folder(path.parent)
-            # A crash between the two steps leaves a stray temporary file, never half a blob.
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+            self._unfinished.mkdir(exist_ok=True)
+            # A kill between the two steps leaves a stray file there, never half a blob.
+            handle, temporary = tempfile.mkstemp(dir=self._unfinished)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)

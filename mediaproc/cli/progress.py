@@ -52,6 +52,8 @@ class _Log:
                 f"{event['job']}: goes on elsewhere, so last digits may differ: "
                 f"{'; '.join(event['changes'])}"
             )
+        elif event["type"] == "without_video":
+            fail(f"{event['job']}: goes on without its video, with kept frames: {event['why']}")
         elif event["type"] == "failure":
             fail(f"{event['job']}: {event['node']} failed and is skipped: {event['error']}")
         elif event["type"] == "node":

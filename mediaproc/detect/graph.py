@@ -197,13 +197,13 @@ def collect_tables(values: Mapping[str, Any], blobs: BlobStore) -> dict[str, Row
         blobs: where large tables were put.
     """
     found: dict[str, dict[tuple[str, int], Rows]] = {}
+    services = Services(blobs, ModelStore(Path()))  # one, which reads the video's index once
     for value in values.get("parts", ()):
         part = as_part(value)
         stage = REGISTRY.get(part.stage)
         kinds = {c: REGISTRY.channel(c).type for c in stage.io.writes}
         if not any(issubclass(kind, Rows) for kind in kinds.values()):
             continue
-        services = Services(blobs, ModelStore(Path()))
         writes = part.open(services.restore(values["header"], {}, "-"))
         for channel, kind in kinds.items():
             if issubclass(kind, Rows):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mediaproc.addresses import is_url, shown
 from mediaproc.blobs import BlobStore, LocalBlobStore
-from mediaproc.errors import JobError, MediaprocError
+from mediaproc.errors import JobError, MediaError, MediaprocError
 from mediaproc.jobs.cache import DatabaseCache
 from mediaproc.jobs.database import open_database
 from mediaproc.jobs.housekeeping import Housekeeping
@@ -344,11 +344,19 @@ class Workspace:
             )
         if elsewhere:
             on_event({"type": "elsewhere", "job": job.id, "changes": elsewhere})
-        if not is_url(job.video) and not Path(job.video).is_file():
-            if keeps_frames(plan, self.blobs):
-                return
-            raise JobError(f"job {job.id}: its video {job.video} is gone; put it back to go on")
-        if not is_same_video(job.video, VideoInfo.from_json(header["info"]), self._fingerprints()):
+        info = VideoInfo.from_json(header["info"])
+        try:
+            same = is_same_video(job.video, info, self._fingerprints())
+        except MediaError as error:
+            if not keeps_frames(plan, self.blobs):
+                raise JobError(
+                    f"job {job.id} needs its video to go on: {error}; see that it is there, then "
+                    f"go on with: mediaproc resume {job.id}"
+                ) from error
+            # A stage that needs more than the kept frames fails, and says so.
+            on_event({"type": "without_video", "job": job.id, "why": str(error)})
+            return
+        if not same:
             raise JobError(
                 f"job {job.id}: {shown(job.video)} is not the video that the job began with; put "
                 "that one back, or start a new job"

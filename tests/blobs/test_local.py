@@ -91,3 +91,20 @@ def test_local_check_names_a_folder_that_may_not_be_written(
     message = f"^blob folder {tmp_path} cannot be written to: Permission denied; give this user acc"
     with pytest.raises(BlobError, match=message):
         LocalBlobStore(tmp_path).check()
+
+
+def test_local_check_removes_what_killed_writers_left_long_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalBlobStore(tmp_path)
+    monkeypatch.setattr(os, "unlink", lambda path: None)  # as if killed before its name came
+    monkeypatch.setattr(os, "replace", lambda source, target: 1 / 0)
+    for data in (b"old", b"new"):
+        with pytest.raises(ZeroDivisionError):
+            store.put(data)
+    monkeypatch.undo()
+    left = {path.read_bytes(): path for path in tmp_path.rglob("*") if path.is_file()}
+    long_ago = left[b"old"].stat().st_mtime - 90000
+    os.utime(left[b"old"], (long_ago, long_ago))
+    store.check()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [left[b"new"]]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from mediaproc.blobs import LocalBlobStore
+from mediaproc.blobs import BlobRef, LocalBlobStore
 from mediaproc.detect.checkpoint import open_saver
 from mediaproc.detect.graph import build_graph, collect_tables
 from mediaproc.detect.models import ModelStore
@@ -80,3 +81,27 @@ def test_graph_names_a_span_without_frames(tmp_path: Path, squares_clip: Path) -
     graph = build_graph(profile, blobs=LocalBlobStore(tmp_path), models=ModelStore(tmp_path))
     with pytest.raises(MediaError, match=r"no frame between 100 s and the end; the video lasts 6"):
         graph.invoke({"video": str(squares_clip), "span": {"from_s": 100.0}})
+
+
+def test_graph_tables_are_collected_with_one_look_at_the_index(
+    tmp_path: Path, squares_clip: Path
+) -> None:
+    reads: Counter[str] = Counter()
+
+    class Counting(LocalBlobStore):
+        def get(self, ref: BlobRef) -> bytes:
+            reads[ref.sha256] += 1
+            return super().get(ref)
+
+    config: Any = {"configurable": {"thread_id": "job"}}
+    with open_saver(tmp_path / "checkpoints.db") as saver:
+        graph = build_graph(
+            parse_profile(SHOTS.replace("MAX_S", "1")),
+            blobs=LocalBlobStore(tmp_path / "blobs"),
+            models=ModelStore(tmp_path),
+            checkpointer=saver,
+        )
+        graph.invoke({"video": str(squares_clip)}, config, durability="sync")
+        values = graph.get_state(config).values
+        collect_tables(values, Counting(tmp_path / "blobs"))
+    assert reads[values["header"]["index"]["sha256"]] == 1

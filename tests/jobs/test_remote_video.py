@@ -13,7 +13,7 @@ import pytest
 
 from mediaproc.detect.analysis import check
 from mediaproc.detect.profile import parse_profile
-from mediaproc.errors import JobError, MediaError
+from mediaproc.errors import JobError
 from mediaproc.jobs import Job, Workspace
 from tests.servers import Served, http_server
 
@@ -24,6 +24,18 @@ segment: {max_s: 1}
 stages:
   - sample_frames: {fps: 5}
   - detect_shots: {threshold: 20}
+  - report
+"""
+
+
+# One segment, whose frames are looked at without its video.
+KEPT = """
+version: 1
+name: kept
+segment: {max_s: 10}
+stages:
+  - sample_frames: {fps: 1, keep: all}
+  - detect_objects: {model: "pkg:nudenet/320n.onnx", image_size: 320}
   - report
 """
 
@@ -122,8 +134,32 @@ def test_resume_of_a_url_that_is_gone_is_an_error(served: Served, tmp_path: Path
     workspace = Workspace(tmp_path)
     job = stopped_when_opened(workspace, f"{served.url}/in/squares.mp4")
     served.files.clear()
-    with pytest.raises(MediaError, match=r"squares.mp4: no such file \(HTTP 404\)"):
+    with pytest.raises(JobError, match=r"needs its video .*squares.mp4: no such file \(HTTP 404\)"):
         workspace.run(job)
+
+
+def test_resume_of_a_url_that_is_gone_goes_on_where_frames_are_kept(
+    served: Served, tmp_path: Path
+) -> None:
+    from langgraph.runtime import RunControl
+
+    workspace = Workspace(tmp_path, concurrency=1)
+    control = RunControl()
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["type"] == "node" and event["node"] == "sample_frames":
+            control.request_drain("test")
+
+    job = workspace.create(check(parse_profile(KEPT)), f"{served.url}/in/squares.mp4")
+    assert workspace.run(job, control=control, on_event=stop).status == "interrupted"
+    served.files.clear()
+    events: list[dict[str, Any]] = []
+    done = workspace.run(job, on_event=events.append)
+    assert done.status == "done", done.error
+    assert [e["why"] for e in events if e["type"] == "without_video"] == [
+        f"{served.url}/in/squares.mp4: no such file (HTTP 404)"
+    ]
+    assert any(e["type"] == "node" and e["node"] == "detect_objects" for e in events)
 
 
 def test_run_with_a_video_that_is_replaced_in_between_fails(served: Served, tmp_path: Path) -> None:
