@@ -8,6 +8,7 @@ MediaprocError
 ├── ModelError            model weights that cannot be found, fetched or loaded
 ├── BlobError             a stored blob that is missing or damaged, or a store that fails
 ├── CheckpointError       a checkpoint that cannot be read by this version
+├── OutputError           a result that cannot be written
 ├── JobError              a job that does not exist or is in the wrong state, or its database
 │   └── LeaseError        another process runs the job, or took it over
 └── SettingsError         an environment variable or .env value that is not valid
@@ -65,6 +66,10 @@ class BlobError(MediaprocError):
 
 class CheckpointError(MediaprocError):
     """A checkpoint that this version cannot read; the text says what to do."""
+
+
+class OutputError(MediaprocError):
+    """A result that cannot be written; the text names the file and says why."""
 
 
 class JobError(MediaprocError):

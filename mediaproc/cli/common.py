@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from mediaproc.errors import JobError
+from mediaproc.errors import JobError, LeaseError, MediaprocError
 
 if TYPE_CHECKING:
     from langgraph.runtime import RunControl
@@ -59,8 +59,16 @@ def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool
     from mediaproc.cli.progress import display
 
     _share_heaps()
-    with _stoppable() as control, display(mode, job) as on_event:
-        job = workspace.run(job, control=control, on_event=on_event)
+    try:
+        with _stoppable() as control, display(mode, job) as on_event:
+            job = workspace.run(job, control=control, on_event=on_event)
+    except LeaseError:
+        raise
+    except MediaprocError as error:
+        # Not even how it ended could be kept, or it could not begin.
+        fail(f"mediaproc: error: {error}")
+        fail(f"mediaproc: {job.id} stopped; once that is mended: mediaproc resume {job.id}")
+        return FAILED
     if as_json:
         show_json(job.to_json())
     elif job.status == "done":

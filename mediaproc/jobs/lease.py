@@ -60,12 +60,19 @@ class Holder:
         except PermissionError:
             pass  # another user's, but there
         found = _process(self.pid)
+        if self.pid == os.getpid() and found is not None and found[1] == self.process:
+            # Ours, but of a run that ended when the database could not be told of it.
+            return self.token not in _AT_WORK
         # The number may be another process's by now; a dead one that nobody waited for is a zombie.
         return found is not None and (found[0] in "ZX" or found[1] != self.process)
 
     def __str__(self) -> str:
         since = datetime.fromtimestamp(self.since, UTC).isoformat(timespec="seconds")
         return f"process {self.pid} on {self.host} since {since}"
+
+
+# Tokens of the leases that threads of this process hold.
+_AT_WORK: set[str] = set()
 
 
 def holder(database: Database, job_id: str) -> Holder | None:
@@ -154,6 +161,7 @@ class Lease:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        _AT_WORK.discard(self._token)
         if self._lost is not None:
             return  # the row is another's, or runs out by itself
         with self._database.write() as transaction:
@@ -190,6 +198,7 @@ class Lease:
                 f"mediaproc jobs cancel {self._job_id}"
             )
         self._good_until = started + self._ttl_s
+        _AT_WORK.add(self._token)
 
     def _take(self, transaction: Transaction, now: float, condition: str, value: Any) -> bool:
         """Put our lease in, in place of one that meets the condition; one statement, so atomic."""

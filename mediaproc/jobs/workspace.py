@@ -194,7 +194,13 @@ class Workspace:
             except GraphDrained:
                 return self._ended(job, progress, lease, status="interrupted")
             except Exception as error:
-                job = self._ended(job, progress, lease, status="failed", error=_one_line(error))
+                said = _one_line(error)
+                try:
+                    job = self._ended(job, progress, lease, status="failed", error=said)
+                except MediaprocError as second:
+                    if str(second) == str(error):
+                        raise
+                    raise JobError(f"{said}; and that could not be kept: {second}") from error
                 if isinstance(error, MediaprocError):
                     return job
                 raise

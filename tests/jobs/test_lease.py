@@ -168,7 +168,9 @@ def test_lease_that_was_taken_over_stops_the_job_and_its_writes(database: Databa
 
     with Lease(database, "job", on_stop=stop, poll_s=0.05) as lease:
         with database.write() as transaction:
-            transaction.execute("UPDATE mediaproc_leases SET token = 'x', host = 'elsewhere'")
+            transaction.execute(
+                "UPDATE mediaproc_leases SET token = 'x', host = 'elsewhere', machine = 'another'"
+            )
         assert stopped.wait(5)
         with pytest.raises(LeaseError, match=r"taken over by process .* on elsewhere"):
             lease.check()
