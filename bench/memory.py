@@ -15,7 +15,7 @@ version: 1
 name: memory
 nodes:
   frames: {stage: sample_frames, config: {fps: 2}}
-  few: {stage: sample_frames, config: {fps: 0.05}}
+  few: {stage: sample_frames, config: {fps: 0.2}}
   scores: {stage: score_frames}
   shots: {stage: detect_shots}
   boxes:
