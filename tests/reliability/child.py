@@ -97,8 +97,8 @@ def instrument(watch: Watch) -> None:
     from mediaproc.detect import kept, services
     from mediaproc.detect.checkpoint import StageCheckpointer
     from mediaproc.detect.models.exported import ExportedDetector
+    from mediaproc.detect.models.text import TextReader
     from mediaproc.detect.nodes import StageNode
-    from mediaproc.detect.stages.detect_text import TextReader
     from mediaproc.jobs import results, workspace
 
     def wrap(owner: Any, function: str, name: str) -> None:
@@ -114,7 +114,8 @@ def instrument(watch: Watch) -> None:
     wrap(kept, "decode_jpeg", "decoding")
     services.decode_frames = _each(watch, services.decode_frames)  # type: ignore[assignment]
     wrap(ExportedDetector, "detect", "inference")
-    wrap(TextReader, "read", "inference")
+    for call in ("read", "glance", "recognise"):
+        wrap(TextReader, call, "inference")
     wrap(LocalBlobStore, "_write", "blob write")
     written = S3BlobStore._write
 
