@@ -10,11 +10,11 @@ import av
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-WORK = Path(__file__).parent / "work"
+WORK = Path(__file__).parent / "made"
 
 
 def repeated(source: Path, seconds: float) -> Path:
-    """The clip again and again until it lasts so long; kept in ``bench/work``."""
+    """The clip again and again until it lasts so long; kept in ``bench/made``."""
     WORK.mkdir(exist_ok=True)
     target = WORK / f"{source.stem}-{seconds:.0f}s.mp4"
     if target.exists():
