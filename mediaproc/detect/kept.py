@@ -10,12 +10,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.detect.state import Frame, Frames
+from mediaproc.errors import MediaError
 from mediaproc.media import PackIndex, PackWriter, decode_jpeg, encode_jpeg, prefetch, read_frames
 
 if TYPE_CHECKING:
@@ -97,11 +99,7 @@ class KeptMedia:
         self, wanted: Sequence[int], size_wh: tuple[int, int] | None, resample: Resample
     ) -> Iterator[Frame]:
         method = cv2.INTER_LINEAR if resample == "linear" else cv2.INTER_AREA
-        for pack in self.packs:
-            held = set(pack.index.frame_indexes)
-            here = [int(i) for i in wanted if int(i) in held]
-            if not here:
-                continue
+        for pack, here in self._found(wanted):
             name = f"frame pack {pack.ref.key} in {self._blobs}"
             for index, jpeg in read_frames(pack.index, self._reader(pack), here, name=name):
                 image = decode_jpeg(jpeg)
@@ -109,6 +107,23 @@ class KeptMedia:
                     image = cv2.resize(image, size_wh, interpolation=method)
                 pts, time_s = self._times[index]
                 yield Frame(index, pts, time_s, image)
+
+    def _found(self, wanted: Sequence[int]) -> Iterator[tuple[KeptPack, list[int]]]:
+        """Runs of the wanted frames, each with the first pack that holds it.
+
+        Packs overlap where a piece of the video was kept once more with other neighbours.
+        """
+        holder: dict[int, KeptPack] = {}
+        for pack in self.packs:
+            for index in pack.index.frame_indexes:
+                holder.setdefault(index, pack)
+        indexes = [int(index) for index in wanted]
+        for index in indexes:
+            if index not in holder:
+                raise MediaError(f"frame {index} was not kept: start the job anew")
+        for _, run in groupby(indexes, key=lambda index: holder[index].ref):
+            here = list(run)
+            yield holder[here[0]], here
 
     def _reader(self, pack: KeptPack) -> Any:
         def read(start: int, length: int) -> bytes:

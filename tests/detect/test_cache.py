@@ -22,7 +22,7 @@ from mediaproc.jobs import Job, Workspace
 
 NODES = """
 nodes:
-  frames: {{stage: sample_frames, config: {{fps: {fps}}}}}
+  frames: {{stage: sample_frames, config: {{fps: {fps}, keep: {keep}}}}}
   found: {{stage: fake_detect, config: {{least: {least}}}}}
   kept: {{stage: fake_filter, when: "any(detections, confidence > {when})"}}
   shots: {{stage: detect_shots, config: {{threshold: 20}}}}
@@ -32,27 +32,24 @@ nodes:
 
 
 def fake_detect(state: Any, *, config: dict[str, Any]) -> dict[str, Any]:
-    """A box whose confidence follows from its frame."""
-    frames = state["frames"]
+    """A box for each image whose confidence follows from its frame."""
     rows = [
         {
             **{c.name: None for c in Detections.columns},
             "node": "",
-            "frame_index": index,
-            "pts": pts,
-            "time_s": time_s,
+            "frame_index": frame.index,
+            "pts": frame.pts,
+            "time_s": frame.time_s,
             "label": "thing",
             "class_id": 0,
-            "confidence": index % 10 / 10,
-            "x1": index,
+            "confidence": frame.index % 10 / 10,
+            "x1": frame.index,
             "y1": 10,
-            "x2": index + 40,
+            "x2": frame.index + 40,
             "y2": 60,
         }
-        for index, pts, time_s in zip(
-            frames.indexes.tolist(), frames.pts.tolist(), frames.time_s.tolist(), strict=True
-        )
-        if index % 10 / 10 >= config["least"]
+        for frame in state["frames"].images()
+        if frame.index % 10 / 10 >= config["least"]
     ]
     return {"detections": Detections.from_records(rows)}
 
@@ -115,7 +112,7 @@ def run(tmp_path: Path, squares_clip: Path) -> Run:
         reuse: bool = True,
         **settings: Any,
     ) -> tuple[dict[str, Any], dict[str, bytes]]:
-        given = {"fps": 5, "least": 0.0, "when": 0.2, **settings}
+        given = {"fps": 5, "keep": "none", "least": 0.0, "when": 0.2, **settings}
         text = f"version: 1\nname: t\nsegment: {{max_s: {max_s}}}\n{NODES.format(**given)}"
         job: Job = workspace.create(
             check(parse_profile(text)), str(squares_clip), span=span, reuse=reuse
@@ -188,6 +185,13 @@ def test_cache_serves_a_piece_out_of_the_whole_video(run: Run) -> None:
     nodes, files = run(span={"from_s": 2, "to_s": 4})
     assert reused(nodes)["found"] == (2, 2)
     assert run(span={"from_s": 2, "to_s": 4}, reuse=False)[1] == files
+
+
+def test_cache_of_kept_frames_gives_each_once_where_a_piece_was_kept_again(run: Run) -> None:
+    run(max_s=100, keep="all")
+    run(max_s=100, keep="all", span={"from_s": 2, "to_s": 4}, reuse=False)
+    _, files = run(max_s=100, keep="all", least=0.3)
+    assert run(max_s=100, keep="all", least=0.3, reuse=False)[1] == files
 
 
 def test_cache_is_not_read_where_it_is_not_wanted_but_written(run: Run) -> None:
@@ -263,7 +267,7 @@ def test_cache_takes_nothing_over_that_builds_on_a_failure(
 
 
 def plan(**settings: Any) -> Plan:
-    given = {"fps": 5, "least": 0.0, "when": 0.2, **settings}
+    given = {"fps": 5, "keep": "none", "least": 0.0, "when": 0.2, **settings}
     return check(parse_profile(f"version: 1\nname: t\n{NODES.format(**given)}"))
 
 

@@ -107,3 +107,16 @@ def test_kept_frame_that_is_damaged_is_named(
 def test_kept_frames_of_two_segments_join(values: dict[str, Any], tmp_path: Path) -> None:
     frames = Frames.concat(opened(values, LocalBlobStore(tmp_path / "blobs")))
     assert [frame.index for frame in frames.images()] == list(range(150))
+
+
+def test_kept_frames_of_packs_that_overlap_come_once_and_in_order(
+    values: dict[str, Any], tmp_path: Path
+) -> None:
+    blobs = LocalBlobStore(tmp_path / "blobs")
+    whole = opened(values, blobs)[0]
+    early, middle, late = (
+        kept.keep(whole.within(*s), blobs, 90) for s in ((0, 9), (9, 20), (20, 40))
+    )
+    outer = Frames.concat([early, late])
+    joined = Frames.concat([outer.within(0, 9), middle, outer.within(20, 30), whole.within(30, 50)])
+    assert [frame.index for frame in joined.images()] == list(range(50))
