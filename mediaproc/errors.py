@@ -8,6 +8,7 @@ MediaprocError
 ├── ModelError            model weights that cannot be found, fetched or loaded
 ├── BlobError             a stored blob that is missing or damaged, or a store that fails
 ├── CheckpointError       a checkpoint that cannot be read by this version
+│   └── DamageError       a checkpoint that is not what was stored
 ├── OutputError           a result that cannot be written
 ├── JobError              a job that does not exist or is in the wrong state, or its database
 │   └── LeaseError        another process runs the job, or took it over
@@ -66,6 +67,25 @@ class BlobError(MediaprocError):
 
 class CheckpointError(MediaprocError):
     """A checkpoint that this version cannot read; the text says what to do."""
+
+
+class DamageError(CheckpointError):
+    """A checkpoint that is not what was stored; the text names the job and the way out.
+
+    Attributes:
+        what: what was found.
+        job: the job's id, or None where it is not known yet.
+    """
+
+    def __init__(self, what: str, *, job: str | None = None) -> None:
+        where = "a checkpoint" if job is None else f"job {job}: its checkpoints"
+        super().__init__(
+            f"{where} in the job database cannot be relied on: {what}; remove the job with "
+            f"'mediaproc jobs rm {job or 'ID'}' and start it anew, which takes over what the "
+            "cache holds"
+        )
+        self.what = what
+        self.job = job
 
 
 class OutputError(MediaprocError):

@@ -28,7 +28,14 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from mediaproc.database import Database, PostgresDatabase, SqliteDatabase, connect
-from mediaproc.detect.envelopes import decoded_history, decoded_tuple, encode
+from mediaproc.detect.envelopes import (
+    decoded_history,
+    decoded_tuple,
+    encoded_metadata,
+    encoded_values,
+    encoded_writes,
+    of_job,
+)
 from mediaproc.detect.serializer import StrictSerializer
 from mediaproc.detect.threads import ThreadTables
 
@@ -84,10 +91,14 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Store a checkpoint, parts as envelopes."""
         encoded = checkpoint.copy()
-        encoded["channel_values"] = encode(dict(checkpoint["channel_values"]))
+        encoded["channel_values"] = encoded_values(
+            checkpoint["channel_values"], checkpoint["channel_versions"]
+        )
         self._guard()
         with self._database.errors(), self._saver() as saver:
-            return saver.put(config, encoded, metadata, new_versions)
+            return saver.put(
+                config, encoded, encoded_metadata(metadata, checkpoint["id"]), new_versions
+            )
 
     def put_writes(
         self,
@@ -97,14 +108,19 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         task_path: str = "",
     ) -> None:
         """Store a task's writes, parts as envelopes."""
-        encoded = [(channel, encode(value)) for channel, value in writes]
+        encoded = encoded_writes(writes, task_id)
         self._guard()
         with self._database.errors(), self._saver() as saver:
             saver.put_writes(config, encoded, task_id, task_path)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """A checkpoint with its parts, restored when they are read."""
-        found = self._get(config)
+        """A checkpoint with its parts, restored when they are read.
+
+        Raises:
+            CheckpointError: this version cannot read it, or it is damaged.
+        """
+        with of_job(config):
+            found = self._get(config)
         return None if found is None else decoded_tuple(found)
 
     def _get(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -122,7 +138,7 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         """Checkpoints with their parts, newest first."""
         # All at once: the official savers hold their lock while they list, so a caller that asked
         # for something else in between would wait for itself.
-        with self._database.errors(), self._saver() as saver:
+        with of_job(config), self._database.errors(), self._saver() as saver:
             tuples = [*saver.list(config, filter=filter, before=before, limit=limit)]
         return map(decoded_tuple, tuples)
 
@@ -130,9 +146,10 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """The writes and the last snapshot from which each ``DeltaChannel`` is rebuilt."""
-        with self._database.errors(), self._saver() as saver:
-            found = saver.get_delta_channel_history(config=config, channels=channels)
-        return {channel: decoded_history(history) for channel, history in found.items()}
+        with of_job(config):
+            with self._database.errors(), self._saver() as saver:
+                found = saver.get_delta_channel_history(config=config, channels=channels)
+            return {channel: decoded_history(history) for channel, history in found.items()}
 
     def delete_thread(self, thread_id: str) -> None:
         """Forget everything of a thread."""
@@ -172,7 +189,8 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
             self._threads.delete([str(thread_id) for thread_id in thread_ids])
             return
         for thread_id in thread_ids:
-            self._threads.keep_latest(str(thread_id), self._get)
+            with of_job({"configurable": {"thread_id": str(thread_id)}}):
+                self._threads.keep_latest(str(thread_id), self._get)
 
     def size(self, thread_id: str) -> int:
         """Bytes that a thread's checkpoints and writes take, indexes not counted."""

@@ -29,7 +29,7 @@ from mediaproc.detect.analysis import check
 from mediaproc.detect.cache import CacheStore, Keys, digest, environment
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.nodes import StageNode
-from mediaproc.detect.parts import as_part
+from mediaproc.detect.parts import as_part, distinct
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.profile import Profile
 from mediaproc.detect.segments import cut
@@ -195,11 +195,13 @@ def collect_tables(values: Mapping[str, Any], blobs: BlobStore) -> dict[str, Row
     Args:
         values: ``graph.get_state(config).values``.
         blobs: where large tables were put.
+
+    Raises:
+        DamageError: two results differ that are of the same node and segment.
     """
     found: dict[str, dict[tuple[str, int], Rows]] = {}
     services = Services(blobs, ModelStore(Path()))  # one, which reads the video's index once
-    for value in values.get("parts", ()):
-        part = as_part(value)
+    for part in distinct(values.get("parts", ())):
         stage = REGISTRY.get(part.stage)
         kinds = {c: REGISTRY.channel(c).type for c in stage.io.writes}
         if not any(issubclass(kind, Rows) for kind in kinds.values()):

@@ -13,11 +13,11 @@ so cannot tell who owns a value.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Any
 
-from mediaproc.errors import CheckpointError, StageError
+from mediaproc.errors import CheckpointError, DamageError, StageError
 
 MARK = "$mediaproc"
 ENVELOPE_VERSION = 1
@@ -118,6 +118,26 @@ class Part:
 def as_part(value: Part | Mapping[str, Any]) -> Part:
     """A part, from itself or from the envelope that a foreign checkpointer kept."""
     return value if isinstance(value, Part) else Part.from_envelope(value)
+
+
+def distinct(values: Iterable[Part | Mapping[str, Any]], *, job: str | None = None) -> list[Part]:
+    """Parts of which each node and segment has one.
+
+    Args:
+        values: parts, or envelopes that a foreign checkpointer kept; the same one may come twice.
+        job: the job's id, for messages.
+
+    Raises:
+        DamageError: two differ that are of the same node and segment.
+    """
+    found: dict[tuple[str, int | None], Part] = {}
+    for value in values:
+        part = as_part(value)
+        first = found.setdefault((part.node, part.segment), part)
+        if first is not part and first.envelope() != part.envelope():
+            where = "" if part.segment is None else f" in segment {part.segment}"
+            raise DamageError(f"node {part.node!r}{where} has two results that differ", job=job)
+    return [*found.values()]
 
 
 def json_problem(value: Any, at: str = "") -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from mediaproc.errors import CheckpointError
+from mediaproc.errors import DamageError
 
 # Values of fewer bytes stay as they are.
 COMPRESSED_FROM = 512
@@ -42,15 +42,17 @@ class StrictSerializer(SerializerProtocol):
         """The value that ``dumps_typed`` was given.
 
         Raises:
-            CheckpointError: the stored bytes are damaged.
+            DamageError: the stored bytes are damaged, or carry no digest.
         """
         kind, stored = data[0].removesuffix(_CHECKED), data[1][_DIGEST_BYTES:]
-        if not data[0].endswith(_CHECKED) or data[1][:_DIGEST_BYTES] != _digest(kind, stored):
-            raise CheckpointError(
-                f"a checkpoint in the job database is damaged ({len(data[1])} bytes of type "
-                f"{data[0]!r} do not match their digest): the job cannot go on from it; remove it "
-                "with 'mediaproc jobs rm ID' and start it anew, which takes over what the cache "
-                "holds"
+        if not data[0].endswith(_CHECKED):
+            raise DamageError(
+                f"{len(data[1])} bytes of type {data[0]!r} carry no digest (they are damaged, or "
+                "an earlier version of mediaproc wrote them)"
+            )
+        if data[1][:_DIGEST_BYTES] != _digest(kind, stored):
+            raise DamageError(
+                f"{len(data[1])} damaged bytes of type {data[0]!r} do not match their digest"
             )
         if kind.endswith(_SUFFIX):
             return self._plain.loads_typed((kind.removesuffix(_SUFFIX), zlib.decompress(stored)))

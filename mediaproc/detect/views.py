@@ -9,13 +9,13 @@ import numpy as np
 from langchain_core.runnables import RunnableConfig
 
 from mediaproc.detect.expressions import compile_expression
-from mediaproc.detect.parts import as_part
+from mediaproc.detect.parts import distinct
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.segments import segment_of
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, ChannelSpec
 from mediaproc.detect.state import DetectState, Frames, Rows
-from mediaproc.errors import CheckpointError
+from mediaproc.errors import DamageError
 
 # The writes of the nodes that one looks at: node -> (segment or -1, what it wrote), in order.
 Writes = dict[str, list[tuple[int, dict[str, Any]]]]
@@ -96,18 +96,15 @@ class NodeView:
             for producers in inputs.values()
             for producer in producers
         }
-        restore = self.services.restore(state["header"], self.configs, job_id(config))
+        job = job_id(config)
+        restore = self.services.restore(state["header"], self.configs, job)
+        here = state["segment"]["number"] if self.node.scope == "segment" else None
         opened: dict[str, dict[int, dict[str, Any]]] = {}
-        for value in (*state.get("given", ()), *state.get("parts", ())):
-            part = as_part(value)
-            if self.node.scope == "segment" and part.segment not in (
-                None,
-                state["segment"]["number"],
-            ):
-                raise CheckpointError(
-                    f"segment {state['segment']['number']} holds what node {part.node!r} made of "
-                    f"segment {part.segment}: the job database is damaged; remove the job with "
-                    "'mediaproc jobs rm ID' and start it anew"
+        for part in distinct((*state.get("given", ()), *state.get("parts", ())), job=job):
+            if here is not None and part.segment not in (None, here):
+                raise DamageError(
+                    f"segment {here} holds what node {part.node!r} made of segment {part.segment}",
+                    job=job,
                 )
             if part.node in wanted:
                 position = -1 if part.segment is None else part.segment

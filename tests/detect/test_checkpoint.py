@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.capabilities import Capability
+from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Send
 
+from mediaproc.database import connect
 from mediaproc.detect.checkpoint import StageCheckpointer, open_saver
 from mediaproc.detect.envelopes import decode, encode
-from mediaproc.detect.parts import Part
-from mediaproc.errors import CheckpointError, JobError, LeaseError, StageError
+from mediaproc.detect.parts import Part, distinct
+from mediaproc.errors import CheckpointError, DamageError, JobError, LeaseError, StageError
 
 
 @pytest.mark.parametrize("capability", [each.value for each in Capability])
@@ -101,6 +104,105 @@ def test_checkpoint_database_holds_no_pickle(tmp_path: Path) -> None:
     kinds |= {kind for (kind,) in database.execute("SELECT type FROM writes")}
     database.close()
     assert kinds == {"msgpack+sum"}
+
+
+def saved_twice(location: str) -> tuple[Any, Any]:
+    """Two threads, each with a checkpoint of one channel and a write; their configurations."""
+    places = []
+    with open_saver(location) as saver:
+        for thread in ("one", "other"):
+            checkpoint = empty_checkpoint()
+            checkpoint["channel_values"] = {"parts": [thread]}
+            checkpoint["channel_versions"] = {"parts": saver.get_next_version(None, None)}
+            config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+            versions = checkpoint["channel_versions"]
+            places.append(saver.put(config, checkpoint, {"step": 1}, versions))
+            saver.put_writes(places[-1], [("parts", [thread])], f"task of {thread}")
+    return places[0], places[1]
+
+
+def changed(location: str, sqlite: str, postgres: str) -> None:
+    """Run a statement on the database of a saver."""
+    database = connect(location)
+    with database.write() as transaction:
+        transaction.execute(sqlite if database.dialect == "sqlite" else postgres)
+    database.close()
+
+
+def test_checkpoint_refuses_a_write_of_another_thread(location: str) -> None:
+    place, _ = saved_twice(location)
+    swap = "UPDATE {0} SET {1} = (SELECT o.{1} FROM {0} o WHERE o.thread_id <> {0}.thread_id)"
+    changed(location, swap.format("writes", "value"), swap.format("checkpoint_writes", "blob"))
+    with (
+        open_saver(location) as saver,
+        pytest.raises(DamageError, match=r"job one: .* task of one, parts belongs elsewhere"),
+    ):
+        saver.get_tuple(place)
+
+
+def test_checkpoint_refuses_a_write_whose_channel_was_changed(location: str) -> None:
+    place, _ = saved_twice(location)
+    change = "UPDATE {} SET channel = 'qarts'"
+    changed(location, change.format("writes"), change.format("checkpoint_writes"))
+    with (
+        open_saver(location) as saver,
+        pytest.raises(DamageError, match=r"task of one, qarts belongs elsewhere"),
+    ):
+        saver.get_tuple(place)
+
+
+def test_checkpoint_refuses_the_values_of_another_thread(location: str) -> None:
+    place, _ = saved_twice(location)
+    swap = "UPDATE {0} SET {1} = (SELECT o.{1} FROM {0} o WHERE o.thread_id <> {0}.thread_id)"
+    changed(
+        location, swap.format("checkpoints", "checkpoint"), swap.format("checkpoint_blobs", "blob")
+    )
+    with (
+        open_saver(location) as saver,
+        pytest.raises(DamageError, match=r"job one: .*(in the place of|belongs elsewhere)"),
+    ):
+        saver.get_tuple(place)
+
+
+def test_checkpoint_refuses_metadata_of_another_step(location: str) -> None:
+    place, _ = saved_twice(location)
+    change = "UPDATE checkpoints SET metadata = {}"
+    changed(
+        location,
+        change.format("CAST(replace(metadata, '\"step\": 1', '\"step\": 2') AS BLOB)"),
+        change.format("jsonb_set(metadata, '{step}', '2')"),
+    )
+    with (
+        open_saver(location) as saver,
+        pytest.raises(DamageError, match=r"job one: .* the metadata of checkpoint .* do not match"),
+    ):
+        saver.get_tuple(place)
+
+
+def test_checkpoint_says_that_an_earlier_version_may_have_written_it(tmp_path: Path) -> None:
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": ""}}
+    with closing(sqlite3.connect(tmp_path / "c.db", check_same_thread=False)) as connection:
+        SqliteSaver(connection).put(config, empty_checkpoint(), {}, {})
+    with (
+        open_saver(tmp_path / "c.db") as saver,
+        pytest.raises(DamageError, match=r"an earlier version of mediaproc.*'mediaproc jobs rm t'"),
+    ):
+        saver.get_tuple(config)
+
+
+def test_checkpoint_gives_back_metadata_as_they_were(location: str) -> None:
+    place, _ = saved_twice(location)
+    with open_saver(location) as saver:
+        found = saver.get_tuple(place)
+    assert found is not None
+    assert dict(found.metadata) == {"step": 1}
+
+
+def test_parts_of_one_node_and_segment_must_not_differ() -> None:
+    first, same, other = (part((n,)).envelope() for n in (1, 1, 2))
+    assert [each.segment for each in distinct([first, same])] == [3]
+    with pytest.raises(DamageError, match=r"job j: .*node 'node' in segment 3 has two results"):
+        distinct([first, other], job="j")
 
 
 def test_checkpoint_guard_keeps_writes_out(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ class Ground(ABC):
                 pending = [(c, v) for _, c, v in saved.pending_writes or ()]
                 for channel, value in [*saved.checkpoint["channel_values"].items(), *pending]:
                     if channel == "parts":
-                        found |= {(part["node"], str(part["segment"])) for part in value}
+                        _place, parts = value
+                        found |= {(part["node"], str(part["segment"])) for part in parts}
                     elif channel == "report":  # an output, which travels as it is
                         found.add(("report", "None"))
         return found
