@@ -38,12 +38,17 @@ class DatabaseCache:
         with self._database.read() as transaction:
             now = transaction.now()
             rows = transaction.rows(
-                "SELECT k.key, e.id, e.data, e.blocks, e.used_at FROM mediaproc_cache_keys k"
+                "SELECT k.key, e.id, e.data, e.blocks, e.used_at, k.digest"
+                " FROM mediaproc_cache_keys k"
                 f" JOIN mediaproc_cache e ON e.id = k.id WHERE k.key IN ({marks})",
                 tuple(keys),
             )
-        # A damaged entry is as good as none.
-        rows = [row for row in rows if digest([row[2], row[3]]) == row[1]]
+        # A damaged entry is as good as none, and so is a key that leads to another one.
+        rows = [
+            row
+            for row in rows
+            if digest([row[2], row[3]]) == row[1] and digest([row[0], row[1]]) == row[5]
+        ]
         stale = {row[1] for row in rows if row[4] < now - _USED_EXACT_S}
         if stale:
             with self._database.write() as transaction:
@@ -70,29 +75,38 @@ class DatabaseCache:
             )
             for key in keys:
                 transaction.execute(
-                    "INSERT INTO mediaproc_cache_keys (key, id) VALUES (?, ?)"
-                    " ON CONFLICT (key) DO UPDATE SET id = excluded.id",
-                    (key, entry_id),
+                    "INSERT INTO mediaproc_cache_keys (key, id, digest) VALUES (?, ?, ?)"
+                    " ON CONFLICT (key) DO UPDATE"
+                    " SET id = excluded.id, digest = excluded.digest",
+                    (key, entry_id, digest([key, entry_id])),
                 )
 
     def facts(self, fingerprint: str, node: str) -> dict[str, Any] | None:
-        """What the latest results of a node on a video followed from, or None."""
+        """What the latest results of a node on a video followed from, or None.
+
+        Damaged facts are as good as none: they only explain why something is computed.
+        """
         with self._database.read() as transaction:
             found = transaction.row(
-                "SELECT facts FROM mediaproc_cache_facts WHERE fingerprint = ? AND node = ?",
+                "SELECT facts, digest FROM mediaproc_cache_facts"
+                " WHERE fingerprint = ? AND node = ?",
                 (fingerprint, node),
             )
-        facts: dict[str, Any] | None = None if found is None else json.loads(found[0])
+        if found is None or digest([fingerprint, node, found[0]]) != found[1]:
+            return None
+        facts: dict[str, Any] = json.loads(found[0])
         return facts
 
     def keep_facts(self, fingerprint: str, node: str, facts: Mapping[str, Any]) -> None:
         """Remember what the results of a node on a video follow from."""
+        text = _text(facts)
         with self._database.write() as transaction:
             transaction.execute(
-                "INSERT INTO mediaproc_cache_facts (fingerprint, node, facts, used_at)"
-                " VALUES (?, ?, ?, ?) ON CONFLICT (fingerprint, node)"
-                " DO UPDATE SET facts = excluded.facts, used_at = excluded.used_at",
-                (fingerprint, node, _text(facts), transaction.now()),
+                "INSERT INTO mediaproc_cache_facts (fingerprint, node, facts, digest, used_at)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT (fingerprint, node)"
+                " DO UPDATE SET facts = excluded.facts, digest = excluded.digest,"
+                " used_at = excluded.used_at",
+                (fingerprint, node, text, digest([fingerprint, node, text]), transaction.now()),
             )
 
     def size(self) -> tuple[int, int]:

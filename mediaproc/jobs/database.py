@@ -31,6 +31,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " fingerprint TEXT NOT NULL, node TEXT NOT NULL, facts TEXT NOT NULL,"
         " used_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (fingerprint, node))",
     ),
+    # Of key and id, and of the facts and what they are about; rows without one are as good as none.
+    (
+        "ALTER TABLE mediaproc_cache_keys ADD COLUMN digest TEXT",
+        "ALTER TABLE mediaproc_cache_facts ADD COLUMN digest TEXT",
+    ),
 )
 
 _TABLE = "mediaproc_schema"

@@ -150,7 +150,10 @@ def _job(job_id: str, stored: str) -> Job:
     digest, _, text = stored.partition(" ")
     if digest == _digest(job_id, text):
         return Job(**json.loads(text))
-    said = f"its row in the job database is damaged; remove it with: mediaproc jobs rm {job_id}"
+    said = (
+        "its row in the job database is damaged, or an earlier version of mediaproc wrote it; "
+        f"remove it with 'mediaproc jobs rm {job_id}' and start it anew"
+    )
     return Job(job_id, "?", "?", {}, {}, "?", status="damaged", error=said)
 
 
