@@ -87,7 +87,8 @@ class LocalBlobStore(BlobStore):
                     return file.read(span[1])
             except FileNotFoundError:
                 raise BlobError(
-                    f"{self._name(key)} is missing; it was deleted, or was never written there"
+                    f"{self._name(key)} is missing; it was deleted, or was never written there: "
+                    "put it back, or start its job anew"
                 ) from None
 
     def _delete(self, key: str) -> None:

@@ -22,6 +22,7 @@ _HELP = {
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable",
     sqlite3.SQLITE_FULL: "the disk is full; free some space and go on",
+    sqlite3.SQLITE_IOERR: "its disk fails or its folder is gone; see to that and go on",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its folder exists and is writable",
     sqlite3.SQLITE_NOTADB: "it is not a SQLite database; set MEDIAPROC_DATABASE to another file",
     sqlite3.SQLITE_CORRUPT: "it is damaged; put a copy back, or move it away to begin anew",
