@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -280,12 +280,16 @@ def open_saver(
         elif isinstance(database, SqliteDatabase):
             with database.errors():
                 connection = database.connect()
-            with closing(connection):
-                connection.isolation_level = "DEFERRED"  # the saver commits by itself
-                inner = SqliteSaver(connection, serde=StrictSerializer())
+            connection.isolation_level = "DEFERRED"  # the saver commits by itself
+            inner = SqliteSaver(connection, serde=StrictSerializer())
+            try:
                 with database.errors():
                     inner.setup()
                 yield StageCheckpointer(database, lambda: nullcontext(inner), guard=guard)
+            finally:
+                # Threads of a run that was given up may be at it; closing it under them crashes.
+                with inner.lock:
+                    connection.close()
     finally:
         if database is not location:
             database.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,8 +183,9 @@ class Workspace:
                     durability="sync",
                     control=control,
                 )
-                for _, event in events:
-                    on_event(progress.add(event))
+                with closing(events):  # its threads end before the saver does, whatever happens
+                    for _, event in events:
+                        on_event(progress.add(event))
                 lease.check()
                 values = graph.get_state(config).values
                 timings = progress.timings(job.timings)

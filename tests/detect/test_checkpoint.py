@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from pathlib import Path
@@ -86,6 +88,11 @@ def test_checkpoint_refuses_an_envelope_of_another_version() -> None:
     envelope = {**encode(part((1,))), "$mediaproc": 2}
     with pytest.raises(CheckpointError, match="envelope of version 2"):
         decode({"parts": [envelope]})
+
+
+def test_checkpoint_advises_the_version_that_wrote_an_older_envelope() -> None:
+    with pytest.raises(CheckpointError, match=r"version 0; .* resume with the version that wrote"):
+        decode({"parts": [{**encode(part((1,))), "$mediaproc": 0}]})
 
 
 def test_checkpoint_advises_an_update_for_a_newer_envelope() -> None:
@@ -203,6 +210,31 @@ def test_parts_of_one_node_and_segment_must_not_differ() -> None:
     assert [each.segment for each in distinct([first, same])] == [3]
     with pytest.raises(DamageError, match=r"job j: .*node 'node' in segment 3 has two results"):
         distinct([first, other], job="j")
+
+
+def test_checkpoint_closes_when_no_thread_uses_it_any_more(tmp_path: Path) -> None:
+    code = (
+        "import sys, threading, time\n"
+        "from langgraph.checkpoint.base import empty_checkpoint\n"
+        "from mediaproc.detect.checkpoint import open_saver\n"
+        "from mediaproc.errors import JobError\n"
+        "config = {'configurable': {'thread_id': 't', 'checkpoint_ns': ''}}\n"
+        "def write(saver):\n"
+        "    try:\n"
+        "        while True:\n"
+        "            saver.put(config, empty_checkpoint(), {}, {})\n"
+        "    except JobError:\n"
+        "        pass\n"
+        "for _ in range(20):\n"
+        "    with open_saver(sys.argv[1]) as saver:\n"
+        "        threads = [threading.Thread(target=write, args=(saver,)) for _ in range(3)]\n"
+        "        for thread in threads: thread.start()\n"
+        "        time.sleep(0.02)\n"
+        "    for thread in threads: thread.join()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "c.db")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_checkpoint_guard_keeps_writes_out(tmp_path: Path) -> None:
