@@ -21,8 +21,12 @@ def resume(
 ) -> None:
     """Go on with an unfinished job, with the profile it began with."""
     from mediaproc.cli.common import open_workspace, refuse_finished, run_job
+    from mediaproc.errors import JobError
 
-    workspace = open_workspace(concurrency)
+    try:
+        workspace = open_workspace(concurrency)
+    except JobError as error:
+        raise JobError(f"{error}; then: mediaproc resume {job_id}") from error
     job = workspace.store.get(job_id)
     refuse_finished(job)
     raise typer.Exit(run_job(workspace, job, progress, as_json=as_json))

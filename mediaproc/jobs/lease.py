@@ -164,11 +164,16 @@ class Lease:
         _AT_WORK.discard(self._token)
         if self._lost is not None:
             return  # the row is another's, or runs out by itself
-        with self._database.write() as transaction:
-            transaction.execute(
-                "DELETE FROM mediaproc_leases WHERE job_id = ? AND token = ?",
-                (self._job_id, self._token),
-            )
+        try:
+            with self._database.write() as transaction:
+                transaction.execute(
+                    "DELETE FROM mediaproc_leases WHERE job_id = ? AND token = ?",
+                    (self._job_id, self._token),
+                )
+        except JobError:
+            # What ended the block says more; the row runs out by itself.
+            if error is None:
+                raise
 
     def check(self) -> None:
         """Make sure that this process may still write.
