@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mediaproc.detect import cache
 from mediaproc.detect.analysis import check
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import parse_profile
+from mediaproc.detect.stages.base import REGISTRY, StageDefinition
 from mediaproc.errors import JobError, MediaprocError
 from mediaproc.jobs import Job, Workspace
 
@@ -139,6 +141,43 @@ def test_resume_elsewhere_says_so_and_goes_on(
     assert len(said["changes"]) == 1
     assert said["changes"][0].startswith("machine: ")
     assert said["changes"][0].endswith("-> another+kind")
+
+
+@pytest.fixture
+def next_version() -> Iterator[StageDefinition]:
+    """The frame sampler as its next version, which reads no older data yet."""
+    stage = REGISTRY.get("sample_frames")
+    before = stage.version, stage.migrate
+    yield stage
+    object.__setattr__(stage, "version", before[0])
+    object.__setattr__(stage, "migrate", before[1])
+
+
+def test_resume_refuses_results_of_an_older_stage_that_nothing_migrates(
+    folder: Path, next_version: StageDefinition
+) -> None:
+    workspace, job = begun(folder)
+    object.__setattr__(next_version, "version", next_version.version + 1)
+    ended, _, said = calls_of(workspace, job)
+    assert ended is not None
+    assert ended.status == "failed"
+    assert "written by version 1 of stage 'sample_frames', which is now at 2" in said
+
+
+def test_resume_migrates_results_of_an_older_stage(
+    folder: Path, next_version: StageDefinition
+) -> None:
+    workspace, job = begun(folder)
+    migrated: list[dict[str, Any]] = []
+
+    def migrate(data: dict[str, Any]) -> dict[str, Any]:
+        migrated.append(data)
+        return data
+
+    object.__setattr__(next_version, "migrate", {next_version.version: migrate})
+    object.__setattr__(next_version, "version", next_version.version + 1)
+    assert workspace.run(job).status == "done"
+    assert migrated
 
 
 def test_resume_of_a_done_job_is_refused(folder: Path) -> None:

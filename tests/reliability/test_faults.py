@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from mediaproc.database.sqlite import SqliteDatabase
 from mediaproc.detect.analysis import check
 from mediaproc.detect.plan import Plan
 from mediaproc.detect.profile import parse_profile
-from mediaproc.errors import JobError
+from mediaproc.errors import JobError, OutputError
 from mediaproc.jobs import Workspace
 from mediaproc.jobs import workspace as workspace_module
 from mediaproc.jobs.database import open_database
@@ -161,6 +162,7 @@ def test_faults_store_that_goes_away_is_named_and_the_job_goes_on_when_it_is_bac
     assert results(tmp_path / "out") == expected
 
 
+@pytest.mark.slow
 def test_faults_locked_database_is_said_and_the_job_goes_on_once_it_is_free(
     tmp_path: Path, squares_clip: Path, expected: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +184,77 @@ def test_faults_locked_database_is_said_and_the_job_goes_on_once_it_is_free(
     ended = workspace.run(workspace.store.get(job.id))
     assert ended.status == "done", ended.error
     assert results(tmp_path / "out") == expected
+
+
+def test_faults_failure_that_cannot_be_kept_is_said_with_why(
+    tmp_path: Path, squares_clip: Path, expected: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace_module, "open_database", _impatient)
+    workspace = Workspace(tmp_path / "home")
+    job = workspace.create(plan(), str(squares_clip), out_dir=str(tmp_path / "out"))
+    blocker = sqlite3.connect(tmp_path / "home/jobs.db", isolation_level=None)
+
+    def failing(*arguments: Any, **more: Any) -> None:
+        blocker.execute("BEGIN IMMEDIATE")
+        raise OutputError("report.json cannot be written: not today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace_module, "write_results", failing)
+        with pytest.raises(JobError) as caught:
+            workspace.run(job)
+    assert "report.json cannot be written: not today; and that could not be kept" in str(
+        caught.value
+    )
+    assert "another program holds it locked" in str(caught.value)
+    blocker.close()
+    assert workspace.run(workspace.store.get(job.id)).status == "done"
+    assert results(tmp_path / "out") == expected
+
+
+def test_faults_handler_of_events_that_raises_leaves_no_thread_at_work(
+    tmp_path: Path, squares_clip: Path, expected: Results
+) -> None:
+    workspace = Workspace(tmp_path / "home")
+    job = workspace.create(plan(), str(squares_clip), out_dir=str(tmp_path / "out"))
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        workspace.run(job, on_event=after(2, interrupt))
+    assert not [t.name for t in set(threading.enumerate()) - before if t.is_alive()]
+    assert workspace.run(workspace.store.get(job.id)).status == "done"
+    assert results(tmp_path / "out") == expected
+
+
+@pytest.mark.slow
+def test_faults_read_only_home_is_said_and_the_job_goes_on_once_it_is_writable(
+    tmp_path: Path, squares_clip: Path, expected: Results
+) -> None:
+    def fail() -> None:
+        raise JobError("not today")
+
+    with small_disk(tmp_path / "home", "64m") as home:
+        workspace = Workspace(home)
+        job = workspace.create(
+            plan(), str(squares_clip), job_id="ro", out_dir=str(tmp_path / "out")
+        )
+        assert workspace.run(job, on_event=after(3, fail)).status == "failed"
+        workspace.database.close()
+        env = {"MEDIAPROC_HOME": str(home)}
+        subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+        refused = call("resume", "ro", env=env)
+        assert refused.returncode == 1, refused.stderr
+        assert "Traceback" not in refused.stderr
+        (line,) = [line for line in refused.stderr.splitlines() if "error:" in line]
+        assert str(home) in line
+        assert "writable" in line or "Read-only file system" in line
+        assert "mediaproc resume ro" in refused.stderr
+        subprocess.run(["mount", "-o", "remount,rw", str(home)], check=True)
+        resumed = call("resume", "ro", env=env)
+        assert resumed.returncode == 0, resumed.stderr
+        assert results(tmp_path / "out") == expected
 
 
 def _impatient(path: Path) -> SqliteDatabase:
