@@ -28,7 +28,7 @@ from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import parse_profile
 from mediaproc.detect.stages.base import StageDefinition, StageIO, register_stage
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
-from mediaproc.detect.state import Detections
+from mediaproc.detect.tables import Detections
 from tests.clips import real_clip
 
 ROWS = 40

@@ -16,13 +16,13 @@ from mediaproc.detect import resolve
 from mediaproc.detect.expressions import Expression, ExpressionError, compile_expression
 from mediaproc.detect.plan import Plan, PlanNode, Retry, SegmentSpec
 from mediaproc.detect.profile import Keys, NodeModel, NodeSpec, Problem, Profile
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import (
     GIVEN_CHANNELS,
     REGISTRY,
     StageDefinition,
     StageRegistry,
 )
-from mediaproc.detect.state import Rows
 from mediaproc.errors import ProfileError
 
 # A plugin that takes longer than this to load is named.

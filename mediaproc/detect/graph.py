@@ -32,12 +32,12 @@ from mediaproc.detect.nodes import StageNode
 from mediaproc.detect.parts import as_part, distinct
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.profile import Profile
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
 from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
 from mediaproc.detect.stages.sample_frames import are_kept
-from mediaproc.detect.state import Rows
 from mediaproc.errors import StageError
 from mediaproc.media import FingerprintMemory
 

@@ -22,9 +22,10 @@ from mediaproc.detect.checkpoint import StageCheckpointer
 from mediaproc.detect.parts import Part, json_problem
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.reuse import Known, NodeCache
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, StageDefinition
-from mediaproc.detect.state import DetectState, Frames, Rows, Segment
+from mediaproc.detect.state import DetectState, Frames, Segment
 from mediaproc.detect.views import NodeView, job_id
 from mediaproc.errors import MediaprocError, StageError
 

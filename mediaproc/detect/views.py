@@ -11,10 +11,11 @@ from langchain_core.runnables import RunnableConfig
 from mediaproc.detect.expressions import compile_expression
 from mediaproc.detect.parts import distinct
 from mediaproc.detect.plan import Plan, PlanNode
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.segments import segment_of
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, ChannelSpec
-from mediaproc.detect.state import DetectState, Frames, Rows
+from mediaproc.detect.state import DetectState, Frames
 from mediaproc.errors import DamageError
 
 # The writes of the nodes that one looks at: node -> (segment or -1, what it wrote), in order.

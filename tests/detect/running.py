@@ -13,7 +13,7 @@ from mediaproc.detect.checkpoint import open_saver
 from mediaproc.detect.graph import build_graph, collect_tables
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import Profile, parse_profile
-from mediaproc.detect.state import Rows
+from mediaproc.detect.rows import Rows
 
 
 def run_profile(

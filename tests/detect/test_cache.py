@@ -17,7 +17,7 @@ from mediaproc.detect.plan import Plan
 from mediaproc.detect.profile import parse_profile
 from mediaproc.detect.stages.base import REGISTRY, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
-from mediaproc.detect.state import Detections
+from mediaproc.detect.tables import Detections
 from mediaproc.jobs import Job, Workspace
 
 NODES = """

@@ -16,7 +16,8 @@ from mediaproc.detect.graph import build_graph
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import as_part
 from mediaproc.detect.profile import parse_profile
-from mediaproc.detect.state import Frames, Rows
+from mediaproc.detect.rows import Rows
+from mediaproc.detect.state import Frames
 from tests.detect.running import run_profile
 from tests.scenes import COLOURS, Caption, Scene, Shape
 from tests.weights import SHAPES

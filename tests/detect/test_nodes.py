@@ -58,7 +58,7 @@ def test_nodes_guard_in_segment_scope_narrows_frames_to_those_where_it_holds(
     add: Add, tmp_path: Path, squares_clip: Path
 ) -> None:
     def marks(state: Any) -> dict[str, Any]:
-        from mediaproc.detect.state import Detections
+        from mediaproc.detect.tables import Detections
 
         row = {"node": "", "label": "x", "class_id": 0, "confidence": 0.5, "polygon": None}
         row |= {"keypoints": None, "x1": 0.0, "y1": 0.0, "x2": 1.0, "y2": 1.0}

@@ -16,8 +16,8 @@ from mediaproc.detect import kept
 from mediaproc.detect.analysis import check
 from mediaproc.detect.plan import Plan
 from mediaproc.detect.profile import parse_profile
+from mediaproc.detect.rows import _TABLES
 from mediaproc.detect.stages.base import REGISTRY
-from mediaproc.detect.state import _TABLES
 from mediaproc.jobs import Workspace
 from mediaproc.media import write_video
 

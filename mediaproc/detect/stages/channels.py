@@ -6,16 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from mediaproc.blobs import BlobStore
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
-from mediaproc.detect.state import (
-    Detections,
-    Frames,
-    FrameScores,
-    Rows,
-    Shots,
-    Texts,
-    Tracks,
-)
+from mediaproc.detect.state import Frames
+from mediaproc.detect.tables import Detections, Events, FrameScores, Shots, Texts, Tracks
 
 FRAMES = ChannelSpec("frames", Frames)
 FRAME_SCORES = ChannelSpec("frame_scores", FrameScores, reducer=FrameScores.concat)
@@ -23,6 +17,7 @@ DETECTIONS = ChannelSpec("detections", Detections, reducer=Detections.concat)
 TEXTS = ChannelSpec("texts", Texts, reducer=Texts.concat)
 SHOTS = ChannelSpec("shots", Shots, reducer=Shots.concat)
 TRACKS = ChannelSpec("tracks", Tracks, reducer=Tracks.concat)
+EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]

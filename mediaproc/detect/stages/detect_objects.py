@@ -16,7 +16,8 @@ from mediaproc.detect.stages.base import (
     StageNeeds,
 )
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
-from mediaproc.detect.state import Detections, DetectState
+from mediaproc.detect.state import DetectState
+from mediaproc.detect.tables import Detections
 from mediaproc.errors import StageError
 
 

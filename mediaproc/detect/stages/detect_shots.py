@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import SHOTS, table_serializers
-from mediaproc.detect.state import DetectState, FrameScores, Shots
+from mediaproc.detect.state import DetectState
+from mediaproc.detect.tables import FrameScores, Shots
 
 # Frames on each side with which the adaptive method compares.
 _WINDOW = 2

@@ -13,7 +13,8 @@ from mediaproc.detect.models.text import Line, TextReaders
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO, StageNeeds
 from mediaproc.detect.stages.channels import TEXTS, table_serializers
 from mediaproc.detect.stages.text_follower import TextFollower
-from mediaproc.detect.state import DetectState, Segment, Texts
+from mediaproc.detect.state import DetectState, Segment
+from mediaproc.detect.tables import Texts
 
 
 def detect_text(

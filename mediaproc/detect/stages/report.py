@@ -16,9 +16,10 @@ from mediaproc.detect.findings import (
     TrackFinding,
     VideoFacts,
 )
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import REPORT
-from mediaproc.detect.state import DetectState, Frames, Rows
+from mediaproc.detect.state import DetectState, Frames
 
 Row = dict[str, Any]
 

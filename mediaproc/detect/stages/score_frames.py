@@ -15,7 +15,8 @@ import numpy.typing as npt
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import FRAME_SCORES, table_serializers
 from mediaproc.detect.stages.sample_frames import scaled_size
-from mediaproc.detect.state import DetectState, FrameScores, MediaSource
+from mediaproc.detect.state import DetectState, MediaSource
+from mediaproc.detect.tables import FrameScores
 
 
 def score_frames(

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import TRACKS, table_serializers
-from mediaproc.detect.state import Detections, DetectState, Frames, Tracks
+from mediaproc.detect.state import DetectState, Frames
+from mediaproc.detect.tables import Detections, Tracks
 
 # The tracker counts how long an object may be unseen in frames of a 30 Hz video.
 _TRACKER_HZ = 30.0
