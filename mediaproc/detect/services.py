@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
 from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.detect.cache import CacheStore, Keys
 from mediaproc.detect.models import ModelStore
@@ -26,6 +29,7 @@ from mediaproc.media import (
     VideoInfo,
     decode_frames,
     index_video,
+    open_video,
     prefetch,
 )
 
@@ -82,6 +86,14 @@ class VideoMedia:
         with prefetch(decoded, DECODE_AHEAD) as frames:
             for frame in frames:
                 yield Frame(frame.frame_index, frame.pts, frame.time_s, frame.image)
+
+    def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+        """The file, open for reading its packets.
+
+        Raises:
+            MediaError: it cannot be opened, or is no longer the one that was indexed.
+        """
+        return open_video(self._address, self._same)
 
     def stored(self) -> list[dict[str, Any]]:
         """Nowhere: the frames come from the video."""

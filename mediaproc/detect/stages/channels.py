@@ -9,7 +9,17 @@ from mediaproc.blobs import BlobStore
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
-from mediaproc.detect.tables import Detections, Events, Files, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Detections,
+    Events,
+    Files,
+    FrameScores,
+    Overlays,
+    Pieces,
+    Shots,
+    Texts,
+    Tracks,
+)
 
 FRAMES = ChannelSpec("frames", Frames)
 FRAME_SCORES = ChannelSpec("frame_scores", FrameScores, reducer=FrameScores.concat)
@@ -19,6 +29,9 @@ SHOTS = ChannelSpec("shots", Shots, reducer=Shots.concat)
 TRACKS = ChannelSpec("tracks", Tracks, reducer=Tracks.concat)
 EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
 FILES = ChannelSpec("files", Files, reducer=Files.concat)
+# What is drawn is not put in an order of its own: the order of the rows is that of the strokes.
+OVERLAYS = ChannelSpec("overlays", Overlays, result=False)
+PIECES = ChannelSpec("pieces", Pieces, reducer=Pieces.concat, result=False)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
