@@ -5,7 +5,8 @@ Decided for the whole video at once, so that nothing depends on how it is cut in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -60,39 +61,102 @@ class Timeline:
         return np.searchsorted(self._pts, pts, side).astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sights:
+    """The sights of any number of tracks, track by track and in the order of time.
+
+    Attributes:
+        rows: position of each in the table they come from, shape (N,).
+        frames: index of its frame, shape (N,).
+        times: seconds from the first frame, shape (N,).
+        boxes: shape (N, 4), xyxy, pixels.
+        first: whether it is the first one of its track, shape (N,), bool.
+        last: whether it is the last one, shape (N,), bool.
+    """
+
+    rows: Ints
+    frames: Ints
+    times: Floats
+    boxes: Floats
+    first: npt.NDArray[np.bool_]
+    last: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, tracks: Tracks, *, margin: float = 0.0) -> Sights:
+        """Those of a table; boxes reach further by a share of their size on each side."""
+        nodes = np.unique(np.array(tracks.column("node"), dtype=np.str_), return_inverse=True)[1]
+        ids, frames = tracks.column("track_id"), tracks.column("frame_index")
+        rows = np.lexsort((frames, ids, nodes)).astype(np.int64)
+        parts = (np.diff(ids[rows]) != 0) | (np.diff(nodes[rows]) != 0)
+        some = np.ones(min(1, len(rows)), dtype=np.bool_)
+        return cls(
+            rows,
+            frames[rows],
+            tracks.column("time_s")[rows],
+            grown(tracks.xyxy[rows], margin),
+            np.concatenate([some, parts]),
+            np.concatenate([parts, some]),
+        )
+
+    @property
+    def after(self) -> Ints:
+        """Position of the next sight of the same track; its own of the last one."""
+        return np.arange(len(self.rows)) + ~self.last
+
+
 def follow(
-    tracks: Tracks,
-    *,
-    begins: Callable[[Ints], Ints] = lambda frames: frames,
-    ends: Callable[[Ints], Ints] = lambda frames: frames + 1,
-    margin: float = 0.0,
-) -> tuple[Ints, dict[str, Any]]:
+    sights: Sights, ends: Callable[[Ints], Ints] = lambda frames: frames + 1
+) -> dict[str, Any]:
     """The way of each track through every frame from its first sight to its last one.
 
     Args:
-        tracks: sights of any number of tracks.
-        begins: from the frames of first sights to those in which each is there first.
+        sights: of the tracks.
         ends: from the frames of last sights to those in which each is there no more.
-        margin: share of a box's width and height by which it grows on each side.
 
     Returns:
-        For each row, the position in ``tracks`` of the sight that it starts from; and the columns
-        of ``Overlays`` that tell where and when.
+        The columns of ``Overlays`` that tell where and when, a row for each sight.
     """
-    nodes = np.unique(np.array(tracks.column("node"), dtype=np.str_), return_inverse=True)[1]
-    ids, frames = tracks.column("track_id"), tracks.column("frame_index")
-    order = np.lexsort((frames, ids, nodes)).astype(np.int64)
-    if not len(order):
-        none = np.zeros((0, 4))
-        return order, _places(order, order, none, none, none[:, 0], none[:, 0])
-    frames, times = frames[order], tracks.column("time_s")[order]
-    boxes = grown(tracks.xyxy[order], margin)
-    goes_on = (np.diff(ids[order]) == 0) & (np.diff(nodes[order]) == 0)
-    first, last = np.append(True, ~goes_on), np.append(~goes_on, True)
-    after = np.where(last, np.arange(len(order)), np.arange(len(order)) + 1)
-    start = np.where(first, begins(frames), frames)
-    end = np.where(last, ends(frames), frames[after])
-    return order, _places(start, end, boxes, boxes[after], times, times[after])
+    after = sights.after
+    end = np.where(sights.last, ends(sights.frames), sights.frames[after])
+    boxes, times = sights.boxes, sights.times
+    return _places(sights.frames, end, boxes, boxes[after], times, times[after])
+
+
+def beyond(sights: Sights, timeline: Timeline, seconds: float) -> Iterator[dict[str, Any]]:
+    """Where each track may be ahead of its first sight, and after its last one.
+
+    It stayed where it was, went on as it went between the nearest two sights, or did something
+    between: the box grows towards all of it.
+
+    Args:
+        sights: of the tracks.
+        timeline: the video's.
+        seconds: for how long.
+
+    Yields:
+        The columns of ``Overlays`` that tell where and when.
+    """
+    for ahead in (True, False):
+        here = np.flatnonzero(sights.first if ahead else sights.last)
+        # The sight next to it, on the side where the track is known.
+        near = sights.after[here] if ahead else here - ~sights.first[here]
+        lapse = np.abs(sights.times[near] - sights.times[here])[:, None]
+        moved = sights.boxes[here] - sights.boxes[near]
+        went = np.divide(moved * seconds, lapse, out=np.zeros_like(moved), where=lapse > 0)
+        boxes, frames, times = sights.boxes[here], sights.frames[here], sights.times[here]
+        far = np.concatenate(
+            [
+                np.minimum(boxes, boxes + went)[:, :2],
+                np.maximum(boxes, boxes + went)[:, 2:],
+            ],
+            axis=1,
+        )
+        if ahead:
+            start = timeline.before(frames, seconds)
+            yield _places(start, frames, far, boxes, times - seconds, times)
+        else:
+            end = timeline.after(frames, seconds)
+            yield _places(frames + 1, end, boxes, far, times, times + seconds)
 
 
 def stay(rows: Rows, starts: Ints, ends: Ints, boxes: Floats) -> dict[str, Any]:

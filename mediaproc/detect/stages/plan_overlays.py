@@ -11,6 +11,7 @@ from mediaproc.detect.stages.base import StageConfigField, StageDefinition, Stag
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
 from mediaproc.detect.stages.overlay_spans import (
     Ints,
+    Sights,
     Timeline,
     follow,
     of_labels,
@@ -56,11 +57,12 @@ def plan_overlays(
 def _tracks(
     tracks: Tracks, state: DetectState, timeline: Timeline, config: dict[str, Any]
 ) -> Overlays:
-    order, places = follow(tracks, ends=lambda frames: _held(frames, state, timeline, config))
+    sights = Sights.of(tracks)
+    places = follow(sights, lambda frames: _held(frames, state, timeline, config))
     labels, ids = tracks.column("label"), tracks.column("track_id")
     by_track = config["colours"] == "track"
-    colours = (_PALETTE[ids % len(_PALETTE)] if by_track else _by_label(labels))[order]
-    names = [f"{labels[i]} {ids[i]}" for i in order.tolist()]
+    colours = (_PALETTE[ids % len(_PALETTE)] if by_track else _by_label(labels))[sights.rows]
+    names = [f"{labels[i]} {ids[i]}" for i in sights.rows.tolist()]
     return overlays(places, "box", labels=names, colours=colours)
 
 

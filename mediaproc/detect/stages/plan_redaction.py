@@ -11,8 +11,9 @@ from typing import Any
 from mediaproc.detect.stages.base import REGISTRY, StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
 from mediaproc.detect.stages.overlay_spans import (
-    Ints,
+    Sights,
     Timeline,
+    beyond,
     follow,
     grown,
     of_labels,
@@ -34,21 +35,15 @@ def plan_redaction(
     timeline = Timeline(media)
     style = {"kind": config["method"], "detail": config["detail"]}
     tracks = of_labels(state["tracks"], config["labels"])
-
-    def before(frames: Ints) -> Ints:
-        return timeline.before(frames, config["extend_s"])
-
-    def after(frames: Ints) -> Ints:
-        return timeline.after(frames, config["extend_s"])
-
-    _, places = follow(tracks, begins=before, ends=after, margin=config["margin"])
-    found = [overlays(places, **style)]
+    sights = Sights.of(tracks, margin=config["margin"])
+    places = [follow(sights), *beyond(sights, timeline, config["extend_s"])]
     if "detections" in state:
         lone = untracked(of_labels(state["detections"], config["labels"]), tracks)
         frames = lone.column("frame_index")
-        boxes = grown(lone.xyxy, config["margin"])
-        places = stay(lone, before(frames), after(frames), boxes)
-        found.append(overlays(places, **style))
+        start = timeline.before(frames, config["extend_s"])
+        end = timeline.after(frames, config["extend_s"])
+        places.append(stay(lone, start, end, grown(lone.xyxy, config["margin"])))
+    found = [overlays(each, **style) for each in places]
     found.append(_unknown(state, timeline, style))
     return {"overlays": Overlays.concat(found)}
 
