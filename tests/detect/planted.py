@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 Truth = Callable[[int], Iterable[tuple[str, float, Box]]]
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, truth: Truth) -> None:
+def plant(monkeypatch: pytest.MonkeyPatch, truth: Truth, *, cached: bool = False) -> None:
     """Register a stage ``planted`` for the time of a test: it reads frames, writes detections."""
 
     def planted(state: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, truth: Truth) -> None:
             fn=planted,
             serialize_fn=serialize,
             deserialize_fn=deserialize,
-            cached=False,
+            cached=cached,
             channels=[DETECTIONS],
         )
     )

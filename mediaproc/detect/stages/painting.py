@@ -49,7 +49,7 @@ class Painter:
             overlays.column("end_frame") > start_frame
         )
         self._rows = overlays.take(np.flatnonzero(here))
-        self._line_px = max(1, round(min(size_wh) / 270))
+        self._line_px = max(2, round(min(size_wh) / 270))
         self._letters_px = max(11, round(min(size_wh) / 32))
 
     def paint(self, image: Image, frame_index: int, time_s: float) -> None:
