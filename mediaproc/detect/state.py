@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.tables import (
+    Crops,
     Detections,
     Events,
     Files,
@@ -262,6 +263,9 @@ class DetectState(TypedDict, total=False):
     shots: Shots
     tracks: Tracks
     events: Events
+    crop_plan: Tracks
+    crop_cuts: Crops
+    crops: Crops
     overlays: Overlays
     pieces: Pieces
     files: Files

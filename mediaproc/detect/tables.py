@@ -172,6 +172,27 @@ class Files(Rows):
         return Files({**made, "node": makers, "name": names})
 
 
+class Crops(Rows):
+    """Pictures of tracked objects, cut out of frames."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("track_id", "int", "number of the track"),
+        Column("label", "str", "class name"),
+        Column("confidence", "float", "0..1: of the sight"),
+        *_BOX_COLUMNS,
+        Column("sharpness", "float", "0..1: how much fine detail the picture has"),
+        Column("score", "float", "0..1: how good a picture of the object it is"),
+        Column("blob", "json", 'the JPEG, as {"sha256": digest, "size": bytes}'),
+    )
+    blob_columns = ("blob",)
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes of the objects, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
+        return _xyxy(self)
+
+
 class Overlays(Rows):
     """What is drawn over the frames of a video, from one frame up to another.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from mediaproc.detect.stages import (
+    crop_objects,
+    cut_crops,
     detect_objects,
     detect_shots,
     detect_text,
+    plan_crops,
     plan_overlays,
     plan_redaction,
     redact,
@@ -30,5 +33,8 @@ BUILTIN: list[StageDefinition] = [
     render_pieces.STAGE,
     render_video.STAGE,
     redact.STAGE,
+    plan_crops.STAGE,
+    cut_crops.STAGE,
+    crop_objects.STAGE,
     report.STAGE,
 ]
