@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mediaproc.detect.stages import (
+    contact_sheet,
     crop_objects,
     cut_crops,
     detect_objects,
@@ -15,6 +16,7 @@ from mediaproc.detect.stages import (
     render_pieces,
     render_video,
     report,
+    report_html,
     sample_frames,
     score_frames,
     track_objects,
@@ -36,5 +38,7 @@ BUILTIN: list[StageDefinition] = [
     plan_crops.STAGE,
     cut_crops.STAGE,
     crop_objects.STAGE,
+    contact_sheet.STAGE,
     report.STAGE,
+    report_html.STAGE,
 ]
