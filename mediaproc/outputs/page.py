@@ -34,11 +34,11 @@ p { margin: 0 0 12px; }
 .faint { color: var(--faint); }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
   padding: 20px; margin: 20px 0; }
-dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 12px;
+dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(118px, 1fr)); gap: 10px;
   margin: 20px 0 0; }
 dl.facts div { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
-  padding: 10px 14px; }
-dl.facts dt { color: var(--faint); font-size: 13px; }
+  padding: 8px 12px; }
+dl.facts dt { color: var(--faint); font-size: 12px; line-height: 1.3; }
 dl.facts dd { margin: 0; font-size: 21px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .lanes { display: grid; grid-template-columns: minmax(90px, 190px) 1fr; gap: 6px 14px;
   align-items: center; }
@@ -55,9 +55,10 @@ dl.facts dd { margin: 0; font-size: 21px; font-weight: 600; font-variant-numeric
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--faint); padding-bottom: 6px; }
 th, td { text-align: left; padding: 6px 10px 6px 0; border-top: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
-thead th { border-top: 0; color: var(--faint); font-size: 13px; font-weight: 600; }
-tbody th { font-weight: 600; }
+  vertical-align: top; overflow-wrap: break-word; }
+thead th, thead td { border-top: 0; }
+thead th { color: var(--faint); font-size: 13px; font-weight: 600; }
+tbody th { font-weight: 600; min-width: 9ch; max-width: 40ch; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.bar { width: 45%; min-width: 120px; vertical-align: middle; }
 td.bar svg { display: block; width: 100%; height: 14px; }
@@ -69,7 +70,14 @@ ul.pictures figcaption { font-size: 13px; margin-top: 4px; overflow-wrap: anywhe
 ul.pictures .time { font-weight: 600; font-variant-numeric: tabular-nums; }
 .flag { border-left: 4px solid var(--flag); padding-left: 10px; }
 .mark { color: var(--flag); font-weight: 600; }
-footer { max-width: 1120px; margin: 0 auto; padding: 0 24px 32px; font-size: 13px; }
+footer { max-width: 1120px; margin: 0 auto; padding: 0 24px 32px; font-size: 13px;
+  overflow-wrap: anywhere; }
+@media (max-width: 600px) {
+  main, header, footer { padding: 0 12px; }
+  section { padding: 14px; }
+  .lanes { grid-template-columns: 1fr; gap: 2px; }
+  .lanes .name { text-align: left; }
+}
 @media print {
   @page { margin: 14mm; }
   body { background: #fff; font-size: 11pt; }
