@@ -18,17 +18,18 @@ _STEPS = 1000
 # Bars narrower than this, in those thousandths, would not be seen.
 _THINNEST = 3.0
 
+# Characters that no document may hold.
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 _STYLE = """
 :root { --ink: #1b1f24; --faint: #57606a; --line: #d0d7de; --paper: #ffffff; --ground: #f6f8fa;
   --bar: #0072b2; --flag: #b42318; }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink);
+body { margin: 0; background: var(--ground); color: var(--ink); overflow-wrap: anywhere;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
 main, header { max-width: 1120px; margin: 0 auto; padding: 0 24px; }
 header { padding-top: 32px; }
-h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px; overflow-wrap: anywhere; }
+h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px; }
 h2 { font-size: 18px; margin: 0 0 12px; }
 p { margin: 0 0 12px; }
 .faint { color: var(--faint); }
@@ -40,7 +41,7 @@ dl.facts div { background: var(--paper); border: 1px solid var(--line); border-r
   padding: 8px 12px; }
 dl.facts dt { color: var(--faint); font-size: 12px; line-height: 1.3; }
 dl.facts dd { margin: 0; font-size: 21px; font-weight: 600; font-variant-numeric: tabular-nums; }
-.lanes { display: grid; grid-template-columns: minmax(90px, 190px) 1fr; gap: 6px 14px;
+.lanes { display: grid; grid-template-columns: minmax(90px, 190px) minmax(0, 1fr); gap: 6px 14px;
   align-items: center; }
 .lanes .name { font-size: 13px; text-align: right; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }
@@ -66,16 +67,15 @@ ul.pictures { list-style: none; margin: 0; padding: 0; display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fill, minmax(var(--cell, 190px), 1fr)); }
 ul.pictures figure { margin: 0; }
 ul.pictures img { display: block; max-width: 100%; max-height: 240px; border-radius: 4px; }
-ul.pictures figcaption { font-size: 13px; margin-top: 4px; overflow-wrap: anywhere; }
+ul.pictures figcaption { font-size: 13px; margin-top: 4px; }
 ul.pictures .time { font-weight: 600; font-variant-numeric: tabular-nums; }
 .flag { border-left: 4px solid var(--flag); padding-left: 10px; }
 .mark { color: var(--flag); font-weight: 600; }
-footer { max-width: 1120px; margin: 0 auto; padding: 0 24px 32px; font-size: 13px;
-  overflow-wrap: anywhere; }
+footer { max-width: 1120px; margin: 0 auto; padding: 0 24px 32px; font-size: 13px; }
 @media (max-width: 600px) {
   main, header, footer { padding: 0 12px; }
   section { padding: 14px; }
-  .lanes { grid-template-columns: 1fr; gap: 2px; }
+  .lanes { grid-template-columns: minmax(0, 1fr); gap: 2px; }
   .lanes .name { text-align: left; }
 }
 @media print {
@@ -266,7 +266,7 @@ def page_bytes(page: Page) -> bytes:
     for content in page.sections:
         _SECTIONS[type(content)](main, content)
     _add(body, "footer", page.footer, {"class": "faint"})
-    text = Tree.tostring(root, encoding="unicode", method="html")
+    text = _NOT_TEXT.sub("\ufffd", Tree.tostring(root, encoding="unicode", method="html"))
     return f"<!doctype html>\n{text}\n".encode()
 
 
@@ -387,10 +387,5 @@ def _add(
         if isinstance(each, dict):
             element.attrib.update(each)
         else:
-            element.text = _plain(each)
+            element.text = each
     return element
-
-
-def _plain(text: str) -> str:
-    """Text without the characters that no document may hold."""
-    return _NOT_TEXT.sub("\ufffd", text)
