@@ -16,18 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.tables import (
-    Crops,
-    Detections,
-    Events,
-    Files,
-    FrameScores,
-    Overlays,
-    Pieces,
-    Shots,
-    Texts,
-    Tracks,
-)
+from mediaproc.detect.products import Crops, Overlays, Pieces
+from mediaproc.detect.tables import Detections, Events, Files, FrameScores, Shots, Texts, Tracks
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -6,21 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mediaproc.blobs import BlobStore
+from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
-from mediaproc.detect.tables import (
-    Crops,
-    Detections,
-    Events,
-    Files,
-    FrameScores,
-    Overlays,
-    Pieces,
-    Shots,
-    Texts,
-    Tracks,
-)
+from mediaproc.detect.tables import Detections, Events, Files, FrameScores, Shots, Texts, Tracks
 
 FRAMES = ChannelSpec("frames", Frames)
 FRAME_SCORES = ChannelSpec("frame_scores", FrameScores, reducer=FrameScores.concat)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.detect.products import Overlays
 from mediaproc.detect.state import Frames, VideoSource
-from mediaproc.detect.tables import Detections, Overlays, Tracks
+from mediaproc.detect.tables import Detections, Tracks
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.tables import Overlays
+from mediaproc.detect.products import Overlays
 
 Image = npt.NDArray[np.uint8]
 

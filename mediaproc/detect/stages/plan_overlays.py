@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mediaproc.detect.products import Overlays
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
@@ -22,7 +23,7 @@ from mediaproc.detect.stages.overlay_spans import (
     untracked,
 )
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Detections, Events, Overlays, Texts, Tracks
+from mediaproc.detect.tables import Detections, Events, Texts, Tracks
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008,
 # https://jfly.uni-koeln.de/color/), without black.

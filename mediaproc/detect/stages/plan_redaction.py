@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mediaproc.detect.products import Overlays
 from mediaproc.detect.stages.base import REGISTRY, StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
 from mediaproc.detect.stages.overlay_spans import (
@@ -24,7 +25,6 @@ from mediaproc.detect.stages.overlay_spans import (
     untracked,
 )
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Overlays
 
 # A failure of a stage that writes one of these leaves frames of which nothing is known.
 _RELIED_ON = {"frames", "detections", "tracks"}
@@ -73,7 +73,7 @@ FIELDS = [
         "How it is hidden. fill paints it black: the others leave a hint of what was there.",
         options=["pixelate", "blur", "fill"],
     ),
-    StageConfigField("labels", "list[str]", [], "Classes to hide; empty for all that are tracked."),
+    StageConfigField("labels", "list[str]", [], "Classes to hide; empty for all that are found."),
     StageConfigField(
         "margin",
         "float",
