@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, get_args
 
-# decode: CPU time of decoding video and stored frames, on threads of its own. wait: what a stage
-# waited for frames. inference: in a model. encode: of JPEG and video. store: writing and reading
-# blobs. Waiting and inference are parts of a stage's time, decoding runs beside it.
-Kind = Literal["decode", "wait", "inference", "encode", "store"]
+# decode: CPU time of decoding, on threads of its own and so beside a stage's time. The others are
+# parts of that. wait: for frames that are still being decoded. scale: decoded frames to images.
+# inference: in a model. encode: of JPEG and video. store: writing and reading blobs.
+Kind = Literal["decode", "wait", "scale", "inference", "encode", "store"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Clock:

@@ -9,6 +9,7 @@ import typer
 
 from mediaproc.addresses import shown
 from mediaproc.cli.common import open_workspace, show_json
+from mediaproc.cli.timings import timing_table
 from mediaproc.errors import StageError
 
 app = typer.Typer(help="What ran, how far it came, why it stopped.", no_args_is_help=True)
@@ -46,6 +47,7 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         "stopped_at": stopped_at,
         "problem": problem,
         "stored": workspace.stored(job_id),
+        "seconds": job.elapsed,
         "nodes": job.timings,
     }
     if as_json:
@@ -53,8 +55,10 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         return
     for key, value in data.items():
         if key == "nodes":
-            for node, timing in job.timings.items():
-                print(f"  {node}: {timing['calls']} calls, {timing['seconds']:.3f} s")
+            if job.timings:
+                print(timing_table(job))
+        elif key == "seconds":
+            continue  # part of the table
         elif key == "stopped_at":
             for place in stopped_at:
                 segment = "" if place["segment"] is None else f" of segment {place['segment']}"

@@ -18,7 +18,11 @@ _PACKAGES = ("mediaproc", "langgraph", "av", "onnxruntime", "rapidocr", "torch",
 
 
 def write_results(
-    job: Job, values: Mapping[str, Any], blobs: BlobStore, timings: Mapping[str, Any]
+    job: Job,
+    values: Mapping[str, Any],
+    blobs: BlobStore,
+    timings: Mapping[str, Any],
+    elapsed: Mapping[str, float],
 ) -> list[dict[str, Any]]:
     """Write the report, the tables and ``run.json`` into the job's folder.
 
@@ -27,6 +31,7 @@ def write_results(
         values: the state of its finished graph.
         blobs: where large tables are.
         timings: what each node took, over all runs.
+        elapsed: seconds in all and of writing checkpoints, over all runs.
 
     Returns:
         What failed and was skipped.
@@ -48,6 +53,7 @@ def write_results(
         "plan": job.plan,
         "runs": job.runs,
         "segments": len(values["segments"]),
+        "seconds": dict(elapsed),
         "nodes": timings,
         "failures": failures,
         "versions": _versions(),

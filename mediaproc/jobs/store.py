@@ -38,6 +38,7 @@ class Job:
         error: why it failed, in one line, or None.
         runs: how often it was started, resumes included.
         timings: node -> calls and seconds, over all runs.
+        elapsed: seconds in all and of writing checkpoints, over all runs.
         reuse: whether results of earlier jobs are taken over.
     """
 
@@ -53,6 +54,7 @@ class Job:
     error: str | None = None
     runs: int = 0
     timings: dict[str, Any] = field(default_factory=dict)
+    elapsed: dict[str, float] = field(default_factory=dict)
     reuse: bool = True
 
     def to_json(self) -> dict[str, Any]:

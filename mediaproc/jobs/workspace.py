@@ -189,15 +189,16 @@ class Workspace:
                 lease.check()
                 values = graph.get_state(config).values
                 timings = progress.timings(job.timings)
-                failures = write_results(job, values, self.blobs, timings)
+                elapsed = progress.elapsed(job.elapsed, saver.write_seconds)
+                failures = write_results(job, values, self.blobs, timings, elapsed)
                 lease.check()
                 saver.prune([job.id])  # what a done job has no use for
             except GraphDrained:
-                return self._ended(job, progress, lease, status="interrupted")
+                return self._ended(job, progress, saver, lease, status="interrupted")
             except Exception as error:
                 said = _one_line(error)
                 try:
-                    job = self._ended(job, progress, lease, status="failed", error=said)
+                    job = self._ended(job, progress, saver, lease, status="failed", error=said)
                 except MediaprocError as second:
                     if str(second) == str(error):
                         raise
@@ -212,8 +213,8 @@ class Workspace:
                 f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures
             )
             error_text = f"finished, but these failed and were skipped: {spans}"
-            return self._ended(job, progress, lease, status="done", error=error_text)
-        return self._ended(job, progress, lease, status="done")
+            return self._ended(job, progress, saver, lease, status="done", error=error_text)
+        return self._ended(job, progress, saver, lease, status="done")
 
     def _graph(self, job: Job, saver: StageCheckpointer) -> CompiledStateGraph[Any, Any, Any, Any]:
         from mediaproc.detect.graph import build_graph
@@ -311,9 +312,18 @@ class Workspace:
         with self.checkpointer() as saver:
             yield Housekeeping(self.database, self.blobs, saver)
 
-    def _ended(self, job: Job, progress: Progress, lease: Lease, **changes: Any) -> Job:
+    def _ended(
+        self,
+        job: Job,
+        progress: Progress,
+        saver: StageCheckpointer,
+        lease: Lease,
+        **changes: Any,
+    ) -> Job:
         lease.check()  # who lost the job writes nothing more, this least of all
-        return self.store.update(replace(job, timings=progress.timings(job.timings), **changes))
+        changes["timings"] = progress.timings(job.timings)
+        changes["elapsed"] = progress.elapsed(job.elapsed, saver.write_seconds)
+        return self.store.update(replace(job, **changes))
 
     def _models(self) -> ModelStore:
         from mediaproc.detect.models import ModelStore

@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
@@ -24,6 +25,7 @@ from mediaproc.errors import MediaError
 from mediaproc.media.index import FrameIndex
 from mediaproc.media.probe import open_container
 from mediaproc.media.source import Source, open_source
+from mediaproc.timing import timed
 
 # "smooth" weighs all pixels that become one (swscale, in one step with the conversion to BGR);
 # "linear" takes the nearest two each way (OpenCV's INTER_LINEAR, after the conversion), which is
@@ -67,7 +69,9 @@ class Scaler:
 
     def image(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
         """The image of a frame, shape (H, W, 3), uint8, BGR, in display orientation."""
-        if self._size is not None and self._resample == "linear":
+        with timed("scale"):
+            if self._size is None or self._resample == "smooth":
+                return self._converted(frame, self._size)
             whole = self._converted(frame, None)
             if self._size == (whole.shape[1], whole.shape[0]):
                 return whole
@@ -75,7 +79,6 @@ class Scaler:
                 whole, self._size, interpolation=cv2.INTER_LINEAR
             )
             return scaled
-        return self._converted(frame, self._size)
 
     def _converted(
         self, frame: VideoFrame, size_wh: tuple[int, int] | None
@@ -329,12 +332,17 @@ def prefetch(source: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
                 close()
 
     def read() -> Iterator[T]:
-        while (item := items.get()) is not _END:
+        while True:
+            with timed("wait"):
+                item = items.get()
+            if item is _END:
+                return
             if isinstance(item, BaseException):
                 raise item
             yield item
 
-    thread = threading.Thread(target=run, name="mediaproc-decode", daemon=True)
+    within = copy_context()  # whose clock counts what the thread does
+    thread = threading.Thread(target=within.run, args=(run,), name="mediaproc-decode", daemon=True)
     thread.start()
     try:
         yield read()

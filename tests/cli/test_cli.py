@@ -79,6 +79,30 @@ def test_cli_detect_writes_results_and_lists_the_job(tmp_path: Path, squares_cli
     assert [job["status"] for job in json.loads(call("jobs", "list", "--json").stdout)] == ["done"]
 
 
+def test_cli_detect_profile_time_shows_where_the_time_went(
+    tmp_path: Path, squares_clip: Path
+) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [detect_shots]\n")
+    done = call(
+        "detect",
+        "-p",
+        str(profile),
+        str(squares_clip),
+        "--profile-time",
+        "--out",
+        str(tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stderr.splitlines() if line}
+    assert rows["node"] == ["node", "calls", "reused", "seconds", "decode", "wait", "scale"]
+    seconds, decode, wait, scale = map(float, rows["score_frames"][3:])
+    assert decode > 0
+    assert 0 < wait + scale <= seconds + 0.02
+    written = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert 0 < written["seconds"]["checkpoints"] < written["seconds"]["total"]
+
+
 def test_cli_jobs_prune_refuses_an_age_that_is_none() -> None:
     done = call("jobs", "prune", "--older-than", "soon")
     assert done.returncode == 2

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mediaproc.detect.models.base import Found, Thresholds
 from mediaproc.errors import ModelError
+from mediaproc.timing import timed
 
 # Ultralytics keeps state in its predictors and settings; one call at a time.
 _LOCK = threading.RLock()
@@ -119,7 +120,7 @@ class UltralyticsDetector:
         thresholds: Thresholds,
     ) -> Found:
         """What ``predict`` finds in an image, shape (H, W, 3), uint8, BGR."""
-        with _LOCK:
+        with timed("inference"), _LOCK:
             result = self._model.predict(
                 image,
                 conf=thresholds.confidence,
