@@ -218,19 +218,24 @@ class Decoder:
     def _from_keyframe(self, run: _Run) -> Iterator[tuple[int, VideoFrame]]:
         """Frames, with their labels, from a keyframe at or before the first wanted one."""
         keyframe = self._index.keyframe_before(run.first)
-        ahead = {int(label) for label in self._index.labels[: run.first + 1]}
         while True:
             self._seek(keyframe)
             frames = self._decoded(run)
             first = next(frames, None)
             # Seeking in some containers lands too late, and not every frame that a container calls
             # a keyframe is one where decoding can begin: then it begins at an earlier one.
-            if keyframe == 0 or (first is not None and first[0] in ahead):
+            if keyframe == 0 or (first is not None and self._is_ahead(first[0], run.first)):
                 if first is not None:
                     yield first
                 yield from frames
                 return
             keyframe = self._index.keyframe_before(keyframe - 1)
+
+    def _is_ahead(self, label: int, first: int) -> bool:
+        """Whether a frame is shown no later than ``first``."""
+        if self._ordered:
+            return label <= int(self._index.labels[first])
+        return bool(np.any(self._index.labels[: first + 1] == label))
 
     def _seek(self, keyframe: int) -> None:
         if keyframe == 0:
