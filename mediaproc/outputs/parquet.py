@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from mediaproc.outputs.exporter import Exporter
 from mediaproc.outputs.files import replacing
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """A column to write.
-
-    Attributes:
-        name: its name.
-        kind: ``"int"`` (int64), ``"float"`` (float64), ``"str"``, or ``"json"`` (JSON as text).
-        values: one per row.
-        description: kept in the file's schema.
-    """
-
-    name: str
-    kind: Literal["int", "float", "str", "json"]
-    values: Sequence[Any]
-    description: str = ""
+from mediaproc.outputs.tables import Findings, TableColumn
 
 
 def write_parquet(path: Path, columns: Sequence[TableColumn]) -> None:
-    """Write a table, also one without rows."""
+    """Write a table, also one without rows; JSON values become text."""
+    with replacing(path) as temporary:
+        _put(temporary, columns)
+
+
+def _put(path: Path, columns: Sequence[TableColumn]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -39,8 +28,7 @@ def write_parquet(path: Path, columns: Sequence[TableColumn]) -> None:
         pa.field(c.name, types[c.kind], metadata={"description": c.description}) for c in columns
     ]
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    pq.write_table(table, path, compression="zstd")
 
 
 def _plain(column: TableColumn) -> Sequence[Any]:
@@ -50,3 +38,17 @@ def _plain(column: TableColumn) -> Sequence[Any]:
         None if value is None else json.dumps(value, separators=(",", ":"))
         for value in column.values
     ]
+
+
+def _write(path: Path, findings: Findings, options: Mapping[str, Any]) -> None:
+    (table,) = findings.tables.values()
+    _put(path, table.columns)
+
+
+EXPORTER = Exporter(
+    name="parquet",
+    description="Apache Parquet, exact values; JSON columns as text.",
+    shape="file per table",
+    extension=".parquet",
+    write=_write,
+)
