@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from mediaproc.cli.common import DONE, fail, open_workspace, show_json
+from mediaproc.errors import OutputError
 from mediaproc.outputs import Exporter
-from mediaproc.outputs.formats import EXPORTERS
+from mediaproc.outputs.formats import EXPORTERS, get_exporter
 
 
 def _list_formats(wanted: bool) -> None:
@@ -50,6 +51,10 @@ def export(
     """Write what a finished job found in another format."""
     from mediaproc.jobs.exports import export_job
 
+    try:
+        get_exporter(format)
+    except OutputError as error:
+        raise typer.BadParameter(str(error)) from None
     workspace = open_workspace()
     written = export_job(
         workspace,

@@ -1,4 +1,4 @@
-"""SubRip captions."""
+"""SubRip captions. The format has no header: without a caption the file is empty."""
 
 from __future__ import annotations
 
