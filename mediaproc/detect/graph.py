@@ -130,6 +130,8 @@ def build_graph(
         cache=cache,
         reuse=reuse,
         fingerprints=fingerprints,
+        plan=plan,
+        segments_open=concurrency,
     )
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)

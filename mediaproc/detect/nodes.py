@@ -126,7 +126,7 @@ class StageNode:
         keywords = self.services.bind(
             function,
             config=dict(self.node.config),
-            media=self.services.media(state["header"]),
+            media=self.services.media(state["header"], self.node),
             progress=self._progress(state),
             ask=interrupt,
         )
@@ -235,7 +235,9 @@ class StageNode:
         self, block: Block, entry: CacheEntry, state: Mapping[str, Any], config: RunnableConfig
     ) -> dict[str, Any]:
         """The writes of one block out of a cached call."""
-        restore = self.services.restore(state["header"], self.view.configs, job_id(config))
+        restore = self.services.restore(
+            state["header"], self.view.configs, job_id(config), self.node
+        )
         writes = restore(self._part(state, config, data=entry.data), entry.data)
         return {channel: value.within(*block) for channel, value in writes.items()}
 

@@ -76,11 +76,15 @@ class Texts(Rows):
 
 
 class FrameScores(Rows):
-    """How each frame differs from the one before it; what shots are decided from."""
+    """How each frame differs from the one after it; what shots are decided from."""
 
     columns = (
         *_FRAME_COLUMNS,
-        Column("content", "float", "mean change of hue, saturation and value, 0..255"),
+        Column(
+            "change",
+            "float",
+            "mean change of hue, saturation and value to the next frame, 0..255; 0 in the last one",
+        ),
         Column("luma", "float", "mean brightness, 0..255"),
     )
 

@@ -1,21 +1,32 @@
 """Pixels in and out: probing, indexing, decoding and encoding video. Knows no graph."""
 
-from mediaproc.media.decode import DecodedFrame, Resample, decode_frames, prefetch
+from mediaproc.media.decode import (
+    DecodedFrame,
+    Decoder,
+    Resample,
+    Scaler,
+    decode_frames,
+    prefetch,
+)
 from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
 from mediaproc.media.fingerprint import FingerprintMemory, SameVideo, fingerprint, is_same_video
 from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, index_video
 from mediaproc.media.packs import PackIndex, PackWriter, read_frames
+from mediaproc.media.pool import FramePool
 from mediaproc.media.probe import VideoInfo, open_video
 
 __all__ = [
     "AnchorBlock",
     "DecodedFrame",
+    "Decoder",
     "FingerprintMemory",
     "FrameIndex",
+    "FramePool",
     "PackIndex",
     "PackWriter",
     "Resample",
     "SameVideo",
+    "Scaler",
     "VideoInfo",
     "anchors",
     "decode_frames",

@@ -74,7 +74,6 @@ class ModelStore:
         self, model: str, size: int, exact: bool, engine: str, device: str, half: bool
     ) -> Detector:
         from mediaproc.detect.models import exported
-        from mediaproc.detect.models.ultralytics import UltralyticsDetector, task_of
 
         path = self.weights(model)
         is_onnx = path.suffix == ".onnx"
@@ -82,11 +81,10 @@ class ModelStore:
         if is_onnx and engine == "torch":
             raise ModelError(f"{path}: engine 'torch' cannot run an ONNX file; use engine 'onnx'")
         # Only a detection head is decoded here; outlines and poses are Ultralytics' to decode.
-        task = exported.Header.read(path).task if is_onnx else task_of(path)
-        if engine != "torch" and not exact and task == "detect":
+        if engine != "torch" and not exact and self._about(path)["task"] == "detect":
             if not is_onnx:
                 path = self._exported(path, "onnx", size)
-            header = exported.Header.read(path)
+            header = exported.Header.from_json(self._about(path))
             if engine == "onnx":
                 run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
             else:
@@ -102,6 +100,8 @@ class ModelStore:
         if not is_onnx and engine != "torch":
             path = self._exported(path, engine, size)
         self._fix_torch_threads()
+        from mediaproc.detect.models.ultralytics import UltralyticsDetector
+
         return UltralyticsDetector(path, size=size, device=device, half=half)
 
     def weights(self, model: str) -> Path:
@@ -140,25 +140,28 @@ class ModelStore:
         }
 
     def class_names(self, model: str) -> dict[int, str]:
-        """The class names of a ``model:`` value, by number.
+        """The class names of a ``model:`` value, by number."""
+        names = self._about(self.weights(model))["names"]
+        return {int(number): name for number, name in names.items()}
 
-        Only the first look at ``.pt`` weights has to load them; the names are kept.
+    def _about(self, path: Path) -> dict[str, Any]:
+        """What a model file says of itself: ``names``, ``task``, and of ONNX the whole header.
+
+        Only the first look has to load the file, and what reads it; what it says is kept.
         """
-        path = self.weights(model)
-        if path.suffix == ".onnx":
-            from mediaproc.detect.models.exported import Header
-
-            return Header.read(path).names
-        kept = self.folder / "names" / f"{self.digest(path)}.json"
+        kept = self.folder / "about" / f"{self.digest(path)}.json"
         if not kept.exists():
-            from mediaproc.detect.models.ultralytics import names_of
+            from mediaproc.detect.models import exported, ultralytics
 
+            onnx = path.suffix == ".onnx"
+            said = exported.Header.read(path).to_json() if onnx else ultralytics.about(path)
             kept.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-                written = Path(folder) / "names.json"
-                written.write_text(json.dumps(names_of(path)))
+                written = Path(folder) / "about.json"
+                written.write_text(json.dumps(said))
                 os.replace(written, kept)
-        return {int(number): name for number, name in json.loads(kept.read_text()).items()}
+        about: dict[str, Any] = json.loads(kept.read_text())
+        return about
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file, hex; read once while size and time of change stay."""

@@ -52,16 +52,15 @@ def fetch(name: str, folder: Path) -> Path:
     return target
 
 
-def task_of(path: Path) -> str:
-    """The task of a ``.pt`` file: detect, segment, pose, classify or obb."""
-    with _LOCK:
-        return str(_load(path).task)
+def about(path: Path) -> dict[str, Any]:
+    """What a ``.pt`` file says of itself, as JSON.
 
-
-def names_of(path: Path) -> dict[int, str]:
-    """The class names of a ``.pt`` file, by number."""
+    Returns:
+        ``task``: detect, segment, pose, classify or obb; ``names``: the class names by number.
+    """
     with _LOCK:
-        return {int(k): str(v) for k, v in _load(path).names.items()}
+        model = _load(path)
+        return {"task": str(model.task), "names": {int(k): str(v) for k, v in model.names.items()}}
 
 
 def export(path: Path, target: Path, engine: str, size: int) -> None:
