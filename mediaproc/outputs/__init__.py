@@ -2,6 +2,7 @@
 
 from mediaproc.outputs.document import write_document
 from mediaproc.outputs.exporter import Exporter, ExportOption, write_export
+from mediaproc.outputs.files import replacing
 from mediaproc.outputs.parquet import write_parquet
 from mediaproc.outputs.tables import Findings, SeenFrames, Table, TableColumn, VideoFacts
 
@@ -13,6 +14,7 @@ __all__ = [
     "Table",
     "TableColumn",
     "VideoFacts",
+    "replacing",
     "write_document",
     "write_export",
     "write_parquet",
