@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mediaproc.cli.common import DONE, fail, open_workspace, show_json
 from mediaproc.errors import OutputError
 from mediaproc.outputs import Exporter
+from mediaproc.outputs.exporter import options_of
 from mediaproc.outputs.formats import EXPORTERS, get_exporter
 
 
@@ -52,7 +53,8 @@ def export(
     from mediaproc.jobs.exports import export_job
 
     try:
-        get_exporter(format)
+        exporter = get_exporter(format)
+        options = exporter.filled(options_of(settings or []))
     except OutputError as error:
         raise typer.BadParameter(str(error)) from None
     workspace = open_workspace()
@@ -63,7 +65,7 @@ def export(
         out,
         table=table,
         nodes=nodes or (),
-        options=_options(settings or []),
+        options=options,
         force=force,
     )
     if as_json:
@@ -73,16 +75,6 @@ def export(
         print(f"{job_id}: {found} in {out}")
     if said := workspace.job(job_id).error:
         fail(f"mediaproc: {job_id} {said}")
-
-
-def _options(settings: list[str]) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"--set {setting!r}: give OPTION=VALUE")
-        options[name.strip()] = value.strip()
-    return options
 
 
 def _print(exporter: Exporter) -> None:

@@ -2,7 +2,7 @@
 
 from mediaproc.outputs.document import write_document
 from mediaproc.outputs.exporter import Exporter, ExportOption, write_export
-from mediaproc.outputs.files import replacing
+from mediaproc.outputs.files import replacing, write_zip
 from mediaproc.outputs.parquet import write_parquet
 from mediaproc.outputs.tables import Findings, SeenFrames, Table, TableColumn, VideoFacts
 
@@ -18,4 +18,5 @@ __all__ = [
     "write_document",
     "write_export",
     "write_parquet",
+    "write_zip",
 ]

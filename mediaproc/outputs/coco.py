@@ -143,6 +143,7 @@ EXPORTER = Exporter(
     "frame that was looked at is an image.",
     shape="file",
     extension=".json",
+    media_type="application/json",
     tables=("tracks", "detections", "texts"),
     columns=BOX_COLUMNS,
     options=(boxes.LABELS,),

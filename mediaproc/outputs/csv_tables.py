@@ -30,5 +30,6 @@ EXPORTER = Exporter(
     description="CSV with a header, exact values; JSON columns as text, nothing for null.",
     shape="file per table",
     extension=".csv",
+    media_type="text/csv",
     write=_write,
 )

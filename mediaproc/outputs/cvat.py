@@ -144,6 +144,7 @@ EXPORTER = Exporter(
     f"pixels with {_DIGITS} digits, confidences with 4.",
     shape="file",
     extension=".xml",
+    media_type="application/xml",
     tables=("tracks", "detections", "texts"),
     columns=BOX_COLUMNS,
     options=(boxes.LABELS,),

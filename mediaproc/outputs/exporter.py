@@ -74,6 +74,7 @@ class Exporter:
             ``findings.tables`` holds the chosen tables only; with ``"file per table"`` it is
             called for each.
         extension: of the file or files, with its dot; empty for a folder of several kinds.
+        media_type: of the file or files.
         tables: the tables that it takes, best first: the first that there is, or with ``several``
             all that there are. Empty: every table.
         several: whether it takes several tables at once.
@@ -86,6 +87,7 @@ class Exporter:
     shape: Shape
     write: Write
     extension: str = ""
+    media_type: str = ""
     tables: tuple[str, ...] = ()
     several: bool = False
     columns: tuple[str, ...] = ()
@@ -186,6 +188,17 @@ def write_export(
                 alone = replace(findings, tables={name: one})
                 exporter.write(folder / f"{name}{exporter.extension}", alone, filled)
     return [*chosen.values()]
+
+
+def options_of(settings: Sequence[str]) -> dict[str, str]:
+    """Options out of texts ``OPTION=VALUE``; OutputError where one is none."""
+    options: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise OutputError(f"{setting!r} is no option of a format: give OPTION=VALUE")
+        options[name.strip()] = value.strip()
+    return options
 
 
 def _texts(value: Any) -> list[str]:

@@ -56,6 +56,7 @@ EXPORTER = Exporter(
     description="All tables as one JSON document, exact values, a row a line.",
     shape="file",
     extension=".json",
+    media_type="application/json",
     several=True,
     write=_write,
 )

@@ -74,5 +74,6 @@ EXPORTER = Exporter(
     description="Apache Parquet, exact values; JSON columns as text.",
     shape="file per table",
     extension=".parquet",
+    media_type="application/vnd.apache.parquet",
     write=_write,
 )

@@ -35,6 +35,7 @@ EXPORTER = Exporter(
     description="SubRip captions from transcript or texts; times in whole milliseconds.",
     shape="file",
     extension=".srt",
+    media_type="application/x-subrip",
     tables=("transcript", "texts"),
     columns=("text",),
     write=_write,

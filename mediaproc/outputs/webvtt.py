@@ -74,6 +74,7 @@ EXPORTER = Exporter(
     "of JSON from any other table; times in whole milliseconds.",
     shape="file",
     extension=".vtt",
+    media_type="text/vtt",
     tables=("shots", "transcript", "texts", "events", "tracks", "detections"),
     options=(
         ExportOption(

@@ -49,7 +49,11 @@ def test_export_lists_every_format_with_its_options() -> None:
     ("arguments", "code", "message"),
     [
         (["-f", "webvt"], 2, "there is no export format 'webvt'; did you mean 'webvtt'?"),
-        (["-f", "coco", "--set", "labels"], 2, "--set 'labels': give OPTION=VALUE"),
+        (
+            ["-f", "coco", "--set", "labels"],
+            2,
+            "'labels' is no option of a format: give OPTION=VALUE",
+        ),
         (["-f", "coco"], 1, "there is no job 'nope'"),
     ],
 )
