@@ -7,10 +7,14 @@ frame; confidences lie in 0..1.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.blobs import BlobRef
 from mediaproc.detect.rows import Column, Rows
+from mediaproc.errors import StageError
 
 _FRAME_COLUMNS = (
     Column("node", "str", "id of the node that made the row"),
@@ -120,6 +124,75 @@ class Events(Rows):
         Column("track_id", "int", "the track it is of, or 0"),
         Column("details", "json", "what else the kind has to say, as an object"),
     )
+
+
+class Files(Rows):
+    """Files that stages made, for the results folder; their bytes are in the blob store.
+
+    A stage writes ``{node}`` in a name where the id of its node is to stand, so that two nodes of
+    one stage do not meet.
+    """
+
+    columns = (
+        Column("node", "str", "id of the node that made the file"),
+        Column("name", "str", "path inside the results folder, with / between its parts"),
+        Column("media_type", "str", "what it is, such as video/mp4"),
+        Column("blob", "json", 'its bytes, as {"sha256": digest, "size": bytes}'),
+        Column("bytes", "int", "its size"),
+    )
+    blob_columns = ("blob",)
+
+    @classmethod
+    def of(cls, name: str, media_type: str, ref: BlobRef) -> Files:
+        """One file."""
+        return cls(
+            {
+                "node": [""],
+                "name": [name],
+                "media_type": [media_type],
+                "blob": [ref.to_json()],
+                "bytes": [ref.size],
+            }
+        )
+
+    def made_by(self, node: str) -> Files:
+        """The same files, with ``node`` as the maker of those that name none, in names too.
+
+        Raises:
+            StageError: a name does not stay inside the results folder, or is not a plain one.
+        """
+        made = {c.name: self.column(c.name) for c in self.columns}
+        makers = [maker or node for maker in made["node"]]
+        names = [
+            name if maker else name.replace("{node}", node)
+            for maker, name in zip(made["node"], made["name"], strict=True)
+        ]
+        for maker, name in zip(makers, names, strict=True):
+            if problem := _name_problem(name):
+                raise StageError(
+                    f"node {maker!r} made a file named {name!r}, which {problem}; results keep "
+                    "files under plain relative paths, such as crops/faces/1.jpg"
+                )
+        return Files({**made, "node": makers, "name": names})
+
+
+# Names that every file system takes, and that mean nothing to a shell.
+_PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+_RESERVED = ("report.json", "run.json")
+
+
+def _name_problem(name: str) -> str | None:
+    """Why a file must not have this name in the results folder, or None where it may."""
+    parts = name.split("/")
+    if name.startswith("/"):
+        return "is absolute"
+    if ".." in parts:
+        return "leads out of the folder"
+    if not all(_PLAIN_PART.fullmatch(part) for part in parts):
+        return "holds more than letters, digits, '.', '_' and '-', or a part that begins with '.'"
+    if name.lower() in _RESERVED or (len(parts) == 1 and name.lower().endswith(".parquet")):
+        return "is that of a result of every job"
+    return None
 
 
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:

@@ -307,6 +307,17 @@ class Workspace:
             config: Any = {"configurable": {"thread_id": job.id}}
             return stopped_at(self._graph(job, saver).get_state(config, subgraphs=True))
 
+    def state(self, job: Job) -> dict[str, Any]:
+        """What the graph of a job holds at its end; empty where it was pruned.
+
+        Raises:
+            StageError: a stage of it is not installed any more.
+        """
+        with self.checkpointer() as saver:
+            config: Any = {"configurable": {"thread_id": job.id}}
+            values: dict[str, Any] = self._graph(job, saver).get_state(config).values
+            return values
+
     @contextmanager
     def _housekeeping(self) -> Iterator[Housekeeping]:
         with self.checkpointer() as saver:

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from mediaproc.outputs.exporter import Exporter
 from mediaproc.outputs.files import replacing
+from mediaproc.outputs.tables import Findings, TableColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """A column to write.
-
-    Attributes:
-        name: its name.
-        kind: ``"int"`` (int64), ``"float"`` (float64), ``"str"``, or ``"json"`` (JSON as text).
-        values: one per row.
-        description: kept in the file's schema.
-    """
-
-    name: str
-    kind: Literal["int", "float", "str", "json"]
-    values: Sequence[Any]
-    description: str = ""
-
-
 def write_parquet(path: Path, columns: Sequence[TableColumn]) -> None:
-    """Write a table, also one without rows."""
+    """Write a table, also one without rows; JSON values become text."""
+    with replacing(path) as temporary:
+        _put(temporary, columns)
+
+
+def _put(path: Path, columns: Sequence[TableColumn]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -44,12 +31,12 @@ def write_parquet(path: Path, columns: Sequence[TableColumn]) -> None:
         for c, array in zip(columns, arrays, strict=True)
     ]
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    pq.write_table(table, path, compression="zstd")
 
 
 def _array(column: TableColumn) -> pa.Array:
     # Out of buffers, since `pyarrow.array` imports pandas where that is installed: 0.4 s.
+    import numpy as np
     import pyarrow as pa
 
     if column.kind in ("int", "float"):
@@ -75,3 +62,18 @@ def _texts(column: TableColumn) -> Sequence[str | None]:
         None if value is None else json.dumps(value, separators=(",", ":"))
         for value in column.values
     ]
+
+
+def _write(path: Path, findings: Findings, options: Mapping[str, Any]) -> None:
+    (table,) = findings.tables.values()
+    _put(path, table.columns)
+
+
+EXPORTER = Exporter(
+    name="parquet",
+    description="Apache Parquet, exact values; JSON columns as text.",
+    shape="file per table",
+    extension=".parquet",
+    media_type="application/vnd.apache.parquet",
+    write=_write,
+)

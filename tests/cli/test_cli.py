@@ -18,7 +18,9 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", QUICKSTART], ["stages"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", QUICKSTART], ["stages"], ["export", "--list"]]
+)
 def test_cli_light_commands_import_neither_torch_nor_langgraph(arguments: list[str]) -> None:
     code = (
         "import sys; sys.argv[0] = 'mediaproc'\n"

@@ -127,12 +127,15 @@ class ChannelSpec:
             one, a reader gets the value itself where it sees a single one, else a list of them.
         output: whether the channel is a plain JSON document that the graph returns to its caller
             (``report``). Only a video-scope stage writes one, and only one node of a profile.
+        result: whether a table of it stands among the results of a job; not for what one stage
+            only hands to the next.
     """
 
     name: str
     type: type = object
     reducer: Callable[[list[Any]], Any] | None = None
     output: bool = False
+    result: bool = True
 
 
 @dataclass(frozen=True, slots=True)

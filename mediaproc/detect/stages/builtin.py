@@ -6,6 +6,7 @@ from mediaproc.detect.stages import (
     detect_objects,
     detect_shots,
     detect_text,
+    export,
     report,
     sample_frames,
     score_frames,
@@ -20,5 +21,6 @@ BUILTIN: list[StageDefinition] = [
     detect_objects.STAGE,
     detect_text.STAGE,
     track_objects.STAGE,
+    export.STAGE,
     report.STAGE,
 ]

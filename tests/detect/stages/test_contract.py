@@ -41,6 +41,7 @@ nodes:
     config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
   detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
   track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
+  export: {stage: export}
   report: {stage: report}
 """
 
