@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,13 @@ class _Analysis:
         self.stages: dict[str, StageDefinition] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.guards: dict[str, Expression] = {}
+        # Nodes that work ahead of another one; see ``StageDefinition.companions``.
+        self.companions: dict[str, list[str]] = {}
 
     def run(self) -> Analysis:
         for spec in self.profile.nodes:
             self._node(spec)
+        self._accompanied()
         self._implied()
         self.order = {node: position for position, node in enumerate(self.specs)}
         predecessors = self._edges()
@@ -221,9 +224,67 @@ class _Analysis:
                 self.stages[name] = self.registry.get(name)
                 self.configs[name] = self.stages[name].filled_config({})
 
+    def _accompanied(self) -> None:
+        """Put in the nodes that work ahead of others."""
+        for owner in [*self.specs]:
+            if owner in self.stages and self.stages[owner].companions:
+                self._accompany(self.specs[owner], self.stages[owner])
+
+    def _accompany(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        specs = dict(self.specs)
+        # A wrong setting was told of already.
+        sound = not any(problem.node == spec.id for problem in self.problems)
+        model, forced = spec.model, dict[str, list[str]]()
+        made: list[NodeSpec] = []
+        for number, name in enumerate(stage.companions):
+            companion = self.registry.get(name)
+            fields = {field.name for field in companion.config_fields}
+            reads = companion.io.all_reads()
+            node = f"{spec.id}_{companion.io.writes[0]}"
+            if node in specs:
+                message = f"the name {node!r} is that of a part of {spec.id!r}; take another one"
+                self._say(specs[node].at, "reserved-name", message, specs[node])
+                return
+            update = {
+                "stage": name,
+                "config": {k: v for k, v in model.config.items() if sound and k in fields},
+                "sources": {
+                    **{c: v for c, v in model.sources.items() if c in reads},
+                    **{c: v for c, v in forced.items() if c in reads},
+                },
+                "when": model.when if sound and number == 0 else None,
+                "timeout": None,
+                "position": None,
+            }
+            made.append(NodeSpec(node, model.model_copy(update=update), spec.at, spec.config_at))
+            forced |= {channel: [node] for channel in companion.io.writes}
+        theirs = {c for name in stage.companions for c in self.registry.get(name).io.all_reads()}
+        own = {c: v for c, v in model.sources.items() if c not in theirs}
+        own |= {c: v for c, v in forced.items() if c in stage.io.all_reads()}
+        self.guards.pop(spec.id, None)
+        self.companions[spec.id] = [each.id for each in made]
+        self.specs = {}
+        for node, known in specs.items():
+            if node != spec.id:
+                self.specs[node] = known
+                continue
+            for each in made:
+                self._node(each)
+            rest = model.model_copy(update={"sources": own, "when": None})
+            self.specs[node] = replace(spec, model=rest)
+
     # ---- edges and reads
 
     def _edges(self) -> dict[str, set[str]]:
+        predecessors = self._given_edges()
+        for owner, companions in self.companions.items():
+            before = predecessors[owner] - {*companions}
+            for node, ahead in zip(companions, [None, *companions], strict=False):
+                predecessors[node] |= before | ({ahead} if ahead else set())
+            predecessors[owner].add(companions[-1])
+        return predecessors
+
+    def _given_edges(self) -> dict[str, set[str]]:
         predecessors: dict[str, set[str]] = {node: set() for node in self.specs}
         if self.profile.edges is not None:
             for source, target, at in self.profile.edges:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
 from mediaproc.detect.stages.sample_frames import are_kept, sampled
 from mediaproc.detect.state import Frame, Video
 from mediaproc.media import FrameIndex, FramePool, Resample, Scaler, VideoInfo
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +67,19 @@ class VideoMedia:
         info: VideoInfo,
         index: FrameIndex,
         pool: FramePool,
+        opened: Callable[[], AbstractContextManager[tuple[InputContainer, VideoStream]]],
         sharing: Sharing | None = None,
     ) -> None:
         self.info = info
         self.index = index
         self.video = _video(info)
         self._pool = pool
+        self._opened = opened
         self._sharing = sharing
 
     def shared(self, sharing: Sharing) -> VideoMedia:
         """The same pixels, for the nodes that share frames so."""
-        return VideoMedia(self.info, self.index, self._pool, sharing)
+        return VideoMedia(self.info, self.index, self._pool, self._opened, sharing)
 
     def images(
         self,
@@ -98,6 +105,14 @@ class VideoMedia:
         index = self.index
         for number, frame in self._pool.frames(wanted, readers=readers, shared=shared):
             yield Frame(number, int(index.pts[number]), index.time_s(number), scaler.image(frame))
+
+    def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+        """The file, open for reading its packets.
+
+        Raises:
+            MediaError: it cannot be opened, or is no longer the one that was indexed.
+        """
+        return self._opened()
 
     def stored(self) -> list[dict[str, Any]]:
         """Nowhere: the frames come from the video."""

@@ -9,16 +9,31 @@ they are large.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.tables import Detections, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Crops,
+    Detections,
+    Events,
+    Files,
+    FrameScores,
+    Overlays,
+    Pieces,
+    Shots,
+    Texts,
+    Tracks,
+)
 
 if TYPE_CHECKING:
-    from mediaproc.media import Resample
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    from mediaproc.media import FrameIndex, Resample, VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,24 @@ class MediaSource(Protocol):
 
     def joined(self, pieces: Sequence[Any]) -> MediaSource:
         """One source of the frames of several of its kind."""
+        ...
+
+
+class VideoSource(MediaSource, Protocol):
+    """The ``media`` service as a whole: every frame of the video, and the file itself."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of the file."""
+        ...
+
+    @property
+    def index(self) -> FrameIndex:
+        """When each of its frames is shown."""
+        ...
+
+    def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+        """The file, open for reading its packets; MediaError where it is another one by now."""
         ...
 
 
@@ -229,4 +262,11 @@ class DetectState(TypedDict, total=False):
     texts: Texts
     shots: Shots
     tracks: Tracks
+    events: Events
+    crop_plan: Tracks
+    crop_cuts: Crops
+    crops: Crops
+    overlays: Overlays
+    pieces: Pieces
+    files: Files
     report: dict[str, Any]

@@ -153,6 +153,7 @@ def _indexed(source: Source, remembered: FingerprintMemory | None) -> tuple[Vide
         kind, codec = container.format.name, stream.codec_context.name
     with open_container(source) as (container, stream):
         first = _first_frame(container, stream, path)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
     if found is None:
         with open_container(source) as (container, stream):
             found = _decoded_index(container, stream, path)
@@ -177,6 +178,8 @@ def _indexed(source: Source, remembered: FingerprintMemory | None) -> tuple[Vide
         frame_count=len(found),
         has_audio=has_audio,
         identity=source.identity,
+        pixel_aspect=(aspect.numerator, aspect.denominator),
+        colour=(int(first.color_primaries), int(first.color_trc), int(first.colorspace)),
     )
     return info, found
 

@@ -206,6 +206,12 @@ class StageDefinition:
             for a stage whose results follow from more than its inputs and ``identity_fn`` tell.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing
             else writes what this one reads (``detect_shots`` implies ``score_frames``).
+        companions: stages that work ahead of this one, in this order, for a job that falls into
+            several scopes (``render_video`` joins what ``render_pieces`` drew for each segment).
+            Every node of this stage gets nodes of its own for them, named after itself and what
+            they write, as ``NODE_pieces``. They take over its ``from:``, ``retry:`` and
+            ``on_error:``, its ``when:`` stands at the first of them, and of its settings each
+            gets those that it has too.
         migrate: from a version to the function that makes that version's serialised data the
             next one's, so that jobs begun before an update go on. Without one they are refused.
     """
@@ -227,6 +233,7 @@ class StageDefinition:
     identity_fn: Callable[..., dict[str, Any]] | None = None
     cached: bool = True
     implies: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
     migrate: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def filled_config(self, given: Mapping[str, Any]) -> dict[str, Any]:

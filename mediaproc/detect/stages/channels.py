@@ -9,7 +9,18 @@ from mediaproc.blobs import BlobStore
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
-from mediaproc.detect.tables import Detections, Events, Files, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Crops,
+    Detections,
+    Events,
+    Files,
+    FrameScores,
+    Overlays,
+    Pieces,
+    Shots,
+    Texts,
+    Tracks,
+)
 
 FRAMES = ChannelSpec("frames", Frames)
 FRAME_SCORES = ChannelSpec("frame_scores", FrameScores, reducer=FrameScores.concat)
@@ -19,6 +30,13 @@ SHOTS = ChannelSpec("shots", Shots, reducer=Shots.concat)
 TRACKS = ChannelSpec("tracks", Tracks, reducer=Tracks.concat)
 EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
 FILES = ChannelSpec("files", Files, reducer=Files.concat)
+CROPS = ChannelSpec("crops", Crops, reducer=Crops.concat)
+# Of each track, the sights that are worth a look, and the best of each block.
+CROP_PLAN = ChannelSpec("crop_plan", Tracks, reducer=Tracks.concat, result=False)
+CROP_CUTS = ChannelSpec("crop_cuts", Crops, reducer=Crops.concat, result=False)
+# What is drawn is not put in an order of its own: the order of the rows is that of the strokes.
+OVERLAYS = ChannelSpec("overlays", Overlays, result=False)
+PIECES = ChannelSpec("pieces", Pieces, reducer=Pieces.concat, result=False)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
@@ -26,12 +44,16 @@ Serialize = Callable[..., dict[str, Any]]
 
 def table_serializers(channel: str, table: type[Rows]) -> tuple[Serialize, Serialize]:
     """``serialize_fn`` and ``deserialize_fn`` of a stage whose one write is a table."""
+    return tables_serializers({channel: table})
+
+
+def tables_serializers(tables: dict[str, type[Rows]]) -> tuple[Serialize, Serialize]:
+    """``serialize_fn`` and ``deserialize_fn`` of a stage whose writes are tables, by channel."""
 
     def serialize(state: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
-        rows: Rows = state[channel]
-        return {channel: rows.to_json(blobs)}
+        return {channel: state[channel].to_json(blobs) for channel in tables}
 
     def deserialize(data: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
-        return {channel: table.from_json(data[channel], blobs)}
+        return {c: table.from_json(data[c], blobs) for c, table in tables.items()}
 
     return serialize, deserialize
