@@ -6,10 +6,14 @@ from mediaproc.detect.stages import (
     detect_objects,
     detect_shots,
     detect_text,
+    match_text,
+    measure_exposure,
+    moderate,
     report,
     sample_frames,
     score_frames,
     track_objects,
+    zones,
 )
 from mediaproc.detect.stages.base import StageDefinition
 
@@ -20,5 +24,9 @@ BUILTIN: list[StageDefinition] = [
     detect_objects.STAGE,
     detect_text.STAGE,
     track_objects.STAGE,
+    match_text.STAGE,
+    measure_exposure.STAGE,
+    zones.STAGE,
+    moderate.STAGE,
     report.STAGE,
 ]

@@ -9,7 +9,17 @@ from mediaproc.blobs import BlobStore
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
-from mediaproc.detect.tables import Detections, Events, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Detections,
+    Events,
+    Exposure,
+    FrameScores,
+    Matches,
+    Shots,
+    Texts,
+    Totals,
+    Tracks,
+)
 
 FRAMES = ChannelSpec("frames", Frames)
 FRAME_SCORES = ChannelSpec("frame_scores", FrameScores, reducer=FrameScores.concat)
@@ -18,6 +28,9 @@ TEXTS = ChannelSpec("texts", Texts, reducer=Texts.concat)
 SHOTS = ChannelSpec("shots", Shots, reducer=Shots.concat)
 TRACKS = ChannelSpec("tracks", Tracks, reducer=Tracks.concat)
 EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
+MATCHES = ChannelSpec("matches", Matches, reducer=Matches.concat)
+EXPOSURE = ChannelSpec("exposure", Exposure, reducer=Exposure.concat)
+TOTALS = ChannelSpec("totals", Totals, reducer=Totals.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
@@ -25,12 +38,16 @@ Serialize = Callable[..., dict[str, Any]]
 
 def table_serializers(channel: str, table: type[Rows]) -> tuple[Serialize, Serialize]:
     """``serialize_fn`` and ``deserialize_fn`` of a stage whose one write is a table."""
+    return tables_serializers({channel: table})
+
+
+def tables_serializers(tables: dict[str, type[Rows]]) -> tuple[Serialize, Serialize]:
+    """``serialize_fn`` and ``deserialize_fn`` of a stage whose writes are tables, by channel."""
 
     def serialize(state: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
-        rows: Rows = state[channel]
-        return {channel: rows.to_json(blobs)}
+        return {channel: state[channel].to_json(blobs) for channel in tables}
 
     def deserialize(data: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
-        return {channel: table.from_json(data[channel], blobs)}
+        return {c: table.from_json(data[c], blobs) for c, table in tables.items()}
 
     return serialize, deserialize
