@@ -58,5 +58,6 @@ lock: ## write requirements.lock from what is installed in .venv (upgrade there 
 	@{ echo "# Written by 'make lock' from the .venv that the tests passed in; used as pip -c. Do not edit."; \
 	  cat requirements.lock.new; } > requirements.lock && rm requirements.lock.new
 
-schema: $(STAMP) ## write the JSON Schema that the shipped profiles name
+schema: $(STAMP) ## write the JSON Schemas: of profiles, which those that ship name, and of reports
 	$(BIN)/mediaproc schema > profiles/profile.schema.json
+	$(BIN)/mediaproc schema --report > docs/report.schema.json

@@ -88,7 +88,7 @@ class MatchFinding(_Model):
     spellings: list[str]
     frames: int
     max_score: float
-    on_screen: list[Interval]
+    when: list[Interval]
 
 
 class ExposureFinding(_Model):

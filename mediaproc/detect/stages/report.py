@@ -178,13 +178,13 @@ def _matches(state: DetectState, gap: float) -> list[MatchFinding]:
             spellings=sorted({row["alias"] for row in rows}),
             frames=len({row["frame_index"] for row in rows}),
             max_score=round(max(row["score"] for row in rows), 4),
-            on_screen=_intervals(rows, gap),
+            when=_intervals(rows, gap),
         )
         for (node, (label, source)), rows in _grouped(
             state, "matches", lambda row: (row["label"], row["source"])
         )
     ]
-    return sorted(findings, key=lambda f: (f.on_screen[0].start_s, f.node, f.label))
+    return sorted(findings, key=lambda f: (f.when[0].start_s, f.node, f.label))
 
 
 def _moment(row: Row) -> Moment:
