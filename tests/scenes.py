@@ -120,7 +120,7 @@ class Scene:
                 cv2.fillPoly(image, [points], shape.colour, lineType=cv2.LINE_AA, shift=4)
             for caption in self.captions:
                 if caption.start_frame <= frame < caption.end_frame:
-                    image = _written(image, caption)
+                    image = written(image, caption)
             yield np.round(image * self._light(frame)).astype(np.uint8)
 
     def render(self, path: Path, **options: str) -> Scene:
@@ -267,7 +267,8 @@ def _outline(shape: Shape, centre: tuple[float, float]) -> npt.NDArray[np.float6
     return unit * shape.radius + np.array(centre)
 
 
-def _written(image: Picture, caption: Caption) -> Picture:
+def written(image: Picture, caption: Caption) -> Picture:
+    """A picture with a caption on a dark plate."""
     picture = Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(caption.size_px)
