@@ -114,9 +114,12 @@ class _Analysis:
             at = spec.at if self.listed else (*spec.at, "stage")
             self._say(at, "unknown-stage", f"unknown stage {spec.model.stage!r}; {hint}")
             return
+        said = len(self.problems)
         self.stages[spec.id] = stage
         self._config(spec, stage)
         self._needs(spec, stage)
+        if len(self.problems) == said:
+            self._settled(spec, stage)
         if spec.model.timeout is not None and not stage.is_async:
             self._say(
                 (*spec.at, "timeout"),
@@ -155,10 +158,31 @@ class _Analysis:
         for name in stage.needs.model_fields:
             if isinstance(config.get(name), str):
                 config[name] = self._model(spec, name, config[name])
+        for name in stage.needs.file_fields:
+            if isinstance(config.get(name), str) and config[name]:
+                config[name] = self._file(spec, name, config[name])
         self.configs[spec.id] = {
             name: float(value) if fields[name].type == "float" and isinstance(value, int) else value
             for name, value in config.items()
         }
+
+    def _settled(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        """What follows from a whole configuration whose values are legal each by itself."""
+        config = dict(self.configs[spec.id])
+        for field, message in stage.check_fn(config) if stage.check_fn is not None else ():
+            at = (*spec.config_at, field) if field in spec.model.config else spec.at
+            self._say(at, "bad-value", f"{field}: {message}", spec, field=field)
+        self.stages[spec.id] = stage.under(config)
+
+    def _file(self, spec: NodeSpec, field: str, name: str) -> str:
+        """A file's whole path; a problem where there is no such file."""
+        path = Path(name).expanduser()
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_file():
+                return str(candidate.resolve())
+        message = f"{field}: no file {name!r}, neither here nor beside the profile"
+        self._say((*spec.config_at, field), "missing-file", message, spec, field=field)
+        return name
 
     def _model(self, spec: NodeSpec, field: str, model: str) -> str:
         """The ``model:`` value with a file's whole path; a problem where there is no such file."""

@@ -20,12 +20,15 @@ from mediaproc.detect.tables import (
     Crops,
     Detections,
     Events,
+    Exposure,
     Files,
     FrameScores,
+    Matches,
     Overlays,
     Pieces,
     Shots,
     Texts,
+    Totals,
     Tracks,
 )
 
@@ -245,16 +248,35 @@ class Segment:
         return self.blocks[-1][1]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of frames that a job looks at: the whole video, or a part that was asked for.
+
+    Attributes:
+        start_frame: first frame.
+        end_frame: frame after the last one.
+        start_s: time of the first frame, seconds.
+        end_s: time at which the last frame ends, seconds.
+    """
+
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+
+
 class DetectState(TypedDict, total=False):
     """What a stage sees: the given values, and the channels that its node reads.
 
     The builder adds the channels of the profile's stages; those of the shipped stages stand here.
-    ``segment`` is there in segment scope; ``failures`` in video scope: what failed so far and was
-    skipped, because the profile says ``on_error: skip``.
+    ``segment`` is there in segment scope. In video scope there are ``spans``, ascending and apart
+    from each other, and ``failures``: what failed so far and was skipped, because the profile says
+    ``on_error: skip``.
     """
 
     video: Video
     segment: Segment
+    spans: tuple[Span, ...]
     failures: list[dict[str, Any]]
     frames: Frames
     frame_scores: FrameScores
@@ -269,4 +291,7 @@ class DetectState(TypedDict, total=False):
     overlays: Overlays
     pieces: Pieces
     files: Files
+    matches: Matches
+    exposure: Exposure
+    totals: Totals
     report: dict[str, Any]

@@ -254,5 +254,56 @@ def _name_problem(name: str) -> str | None:
     return None
 
 
+class Matches(Rows):
+    """Names and words of a list, found in what was read or said; a row for each place."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("label", "str", "the brand, name or list that it stands for"),
+        Column("alias", "str", "the spelling of the list that was found"),
+        Column("text", "str", "the line in which it was found"),
+        Column("source", "str", "what the line is: texts (read) or transcript (said)"),
+        Column("score", "float", "0..1: how well the spelling fits; 1 where letter for letter"),
+        Column("confidence", "float", "0..1: of the line"),
+        *_BOX_COLUMNS,
+    )
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels; 0 of what was said."""
+        return _xyxy(self)
+
+
+class Exposure(Rows):
+    """Stretches of time in which a brand or class is on screen."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("label", "str", "brand or class"),
+        Column("pts", "int", "presentation time stamp of the first frame"),
+        Column("start_frame", "int", "first frame"),
+        Column("end_frame", "int", "frame after the last one"),
+        Column("start_s", "float", "time of the first frame, seconds"),
+        Column("end_s", "float", "time at which the last frame ends, seconds"),
+        Column("seen_s", "float", "seconds of it in which it was seen, bridged gaps left out"),
+        Column("sights", "int", "sampled frames in which it was seen"),
+        Column("area_share", "float", "0..1: mean share of the frame, while seen"),
+        Column("prominence", "float", "0..1: mean prominence, while seen"),
+        Column("confidence", "float", "0..1: mean confidence of the sights"),
+        Column("peak_frame", "int", "sampled frame of the highest prominence"),
+    )
+
+
+class Totals(Rows):
+    """Sums over a whole video: what a stage has to tell a report, one row for each subject."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("topic", "str", "what is summed up: exposure, flag, zone, ..."),
+        Column("label", "str", "what it is about: a brand, a class, a zone, a rule"),
+        Column("values", "json", "the sums as an object of numbers and texts; units in the names"),
+    )
+
+
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:
     return np.stack([rows.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)

@@ -38,6 +38,13 @@ nodes:
     when: "any(detections, confidence > 0.4)"
     from: {{frames: [few]}}
   track: {{stage: track_objects, from: {{detections: [boxes], frames: [frames]}}}}
+  matches: {{stage: match_text, config: {{terms: [Live from, Here]}}}}
+  exposure: {{stage: measure_exposure, from: {{frames: [few]}}}}
+  zones: {{stage: zones, config: {{lines: ["m: 0.5,0 0.5,1"]}}, from: {{frames: [frames]}}}}
+  flags:
+    stage: moderate
+    config: {{policy: none, rules: ["circle >= 0.5: mild"]}}
+    from: {{frames: [frames]}}
   report: {{stage: report}}
 """
 
@@ -99,6 +106,9 @@ def test_invariance_is_not_that_of_empty_results(folder: Path) -> None:
     assert len(rows["detections"]) >= 100
     assert len(rows["tracks"]) >= 100
     assert len(rows["texts"]) >= 5
+    assert {row["label"] for row in rows["matches"]} == {"Live from", "Here"}
+    assert {row["label"] for row in rows["exposure"]} == {"Live from", "Here"}
+    assert {row["kind"] for row in rows["events"]} == {"crossing", "flag"}
     assert [shot["start_frame"] for shot in expected["report"]["shots"]] == [0, 70, 160, 235]
 
 

@@ -10,6 +10,9 @@ from mediaproc.detect.stages import (
     detect_shots,
     detect_text,
     export,
+    match_text,
+    measure_exposure,
+    moderate,
     plan_crops,
     plan_overlays,
     plan_redaction,
@@ -21,6 +24,7 @@ from mediaproc.detect.stages import (
     sample_frames,
     score_frames,
     track_objects,
+    zones,
 )
 from mediaproc.detect.stages.base import StageDefinition
 
@@ -41,6 +45,10 @@ BUILTIN: list[StageDefinition] = [
     cut_crops.STAGE,
     crop_objects.STAGE,
     contact_sheet.STAGE,
+    match_text.STAGE,
+    measure_exposure.STAGE,
+    zones.STAGE,
+    moderate.STAGE,
     report.STAGE,
     report_html.STAGE,
 ]

@@ -13,12 +13,15 @@ from mediaproc.detect.tables import (
     Crops,
     Detections,
     Events,
+    Exposure,
     Files,
     FrameScores,
+    Matches,
     Overlays,
     Pieces,
     Shots,
     Texts,
+    Totals,
     Tracks,
 )
 
@@ -37,6 +40,9 @@ CROP_CUTS = ChannelSpec("crop_cuts", Crops, reducer=Crops.concat, result=False)
 # What is drawn is not put in an order of its own: the order of the rows is that of the strokes.
 OVERLAYS = ChannelSpec("overlays", Overlays, result=False)
 PIECES = ChannelSpec("pieces", Pieces, reducer=Pieces.concat, result=False)
+MATCHES = ChannelSpec("matches", Matches, reducer=Matches.concat)
+EXPOSURE = ChannelSpec("exposure", Exposure, reducer=Exposure.concat)
+TOTALS = ChannelSpec("totals", Totals, reducer=Totals.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]

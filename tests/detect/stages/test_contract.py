@@ -42,6 +42,10 @@ nodes:
   detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
   track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
   export: {stage: export}
+  match_text: {stage: match_text, config: {terms: [Acme]}}
+  measure_exposure: {stage: measure_exposure, config: {of: [matches, tracks, detections]}}
+  zones: {stage: zones, config: {lines: ["middle: 0.5,0 0.5,1"]}}
+  moderate: {stage: moderate, config: {rules: ["matches.Acme: mild"]}}
   report: {stage: report}
 """
 
@@ -94,7 +98,8 @@ def test_contract_declaration_is_legal(name: str) -> None:
 def test_contract_stage_reads_what_it_declares_and_nothing_else(
     ran: dict[str, Any], name: str
 ) -> None:
-    declared = {*get_stage(name).io.all_reads(), *GIVEN_CHANNELS, "segment", "failures"}
+    given = {*GIVEN_CHANNELS, "segment", "spans", "failures"}
+    declared = {*get_stage(name).io.all_reads(), *given}
     assert ran["reads"][name] <= declared
     assert set(get_stage(name).io.reads) - set(GIVEN_CHANNELS) <= ran["reads"][name]
 
