@@ -10,6 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.detect.cache import CacheStore, Keys
 from mediaproc.detect.models import ModelStore
@@ -24,6 +27,7 @@ from mediaproc.media import (
     Resample,
     SameVideo,
     VideoInfo,
+    decode_audio,
     decode_frames,
     index_video,
     prefetch,
@@ -36,7 +40,7 @@ OPEN_VIDEOS = 8
 
 
 class VideoMedia:
-    """The ``media`` service: the pixels of one video.
+    """The ``media`` service: the pixels and the sound of one video.
 
     Attributes:
         info: what is known of the video.
@@ -82,6 +86,39 @@ class VideoMedia:
         with prefetch(decoded, DECODE_AHEAD) as frames:
             for frame in frames:
                 yield Frame(frame.frame_index, frame.pts, frame.time_s, frame.image)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has an audio track."""
+        return self.info.has_audio
+
+    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
+        """The sound between two times; see ``mediaproc.media.decode_audio``.
+
+        Raises:
+            MediaError: the video cannot be read, or is no longer the one that was indexed.
+        """
+        start_pts = int(self.index.pts[0])
+        try:
+            return decode_audio(
+                self._address, start_pts, self.index.time_base, start_s, end_s, check=self._same
+            )
+        except MediaError as error:
+            raise MediaError(
+                f"{error}; its sound is read from the video itself, since kept frames hold none",
+                path=self.info.path,
+            ) from error
+
+    def end_s(self, frame_index: int) -> float:
+        """Seconds from the first frame to the end of a frame."""
+        return self.index.end_s(frame_index)
+
+    def frame_at(self, time_s: float) -> tuple[int, int]:
+        """Index and PTS of the frame on screen at a time; the first or last one outside."""
+        pts = int(self.index.pts[0]) + time_s / float(self.index.time_base)
+        # Half a unit more, so that the time of a frame finds that frame however it was rounded.
+        frame = max(0, int(np.searchsorted(self.index.pts, pts + 0.5, side="right")) - 1)
+        return frame, int(self.index.pts[frame])
 
     def stored(self) -> list[dict[str, Any]]:
         """Nowhere: the frames come from the video."""

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.tables import Detections, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Detections,
+    FrameScores,
+    Shots,
+    Speech,
+    SpeechScores,
+    Texts,
+    Tracks,
+)
 
 if TYPE_CHECKING:
     from mediaproc.media import Resample
@@ -57,6 +65,34 @@ class MediaSource(Protocol):
 
     def joined(self, pieces: Sequence[Any]) -> MediaSource:
         """One source of the frames of several of its kind."""
+        ...
+
+
+class AudioSource(Protocol):
+    """The ``media`` service as stages that listen see it.
+
+    Only the video itself holds sound: kept frames do not.
+    """
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has an audio track."""
+        ...
+
+    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
+        """The sound between two times, in seconds from the first frame.
+
+        Shape (N,), float32, -1..1, mono, ``mediaproc.media.AUDIO_HZ`` samples per second; silence
+        where the track has nothing, N = 0 without a track.
+        """
+        ...
+
+    def end_s(self, frame_index: int) -> float:
+        """Seconds from the first frame to the end of a frame."""
+        ...
+
+    def frame_at(self, time_s: float) -> tuple[int, int]:
+        """Index and PTS of the frame on screen at a time; the first or last one outside."""
         ...
 
 
@@ -229,4 +265,6 @@ class DetectState(TypedDict, total=False):
     texts: Texts
     shots: Shots
     tracks: Tracks
+    speech_scores: SpeechScores
+    speech: Speech
     report: dict[str, Any]

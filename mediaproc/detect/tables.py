@@ -118,5 +118,45 @@ class Events(Rows):
     )
 
 
+class SpeechScores(Rows):
+    """How likely each 32 ms of sound are speech; what stretches of speech are decided from."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("frame_index", "int", "the frame on screen when the window begins"),
+        Column("pts", "int", "presentation time stamp of that frame"),
+        Column("time_s", "float", "when the window begins, seconds from the first frame"),
+        Column("speech", "float", "0..1"),
+    )
+
+
+_STRETCH_COLUMNS = (
+    Column("node", "str", "id of the node that made the row"),
+    Column("pts", "int", "presentation time stamp of the frame on screen when it begins"),
+    Column("start_frame", "int", "the frame on screen when it begins"),
+    Column("end_frame", "int", "frame after the last one on screen"),
+    Column("start_s", "float", "when it begins, seconds from the first frame"),
+    Column("end_s", "float", "when it ends, seconds from the first frame"),
+)
+
+
+class Speech(Rows):
+    """Stretches of sound in which somebody speaks."""
+
+    columns = (*_STRETCH_COLUMNS, Column("confidence", "float", "mean likelihood of speech, 0..1"))
+
+
+class Transcript(Rows):
+    """What is said, a row for each phrase."""
+
+    columns = (
+        *_STRETCH_COLUMNS,
+        Column("text", "str", "what was said"),
+        Column("language", "str", "ISO 639-1 code of the language spoken"),
+        Column("confidence", "float", "mean probability of its words, 0..1"),
+        Column("words", "json", "[[word, start_s, end_s, confidence], ...]"),
+    )
+
+
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:
     return np.stack([rows.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)

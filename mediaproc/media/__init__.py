@@ -1,5 +1,6 @@
-"""Pixels in and out: probing, indexing, decoding and encoding video. Knows no graph."""
+"""Pixels and sound: probing, indexing, decoding and encoding video. Knows no graph."""
 
+from mediaproc.media.audio import AUDIO_HZ, decode_audio
 from mediaproc.media.decode import DecodedFrame, Resample, decode_frames, prefetch
 from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
 from mediaproc.media.fingerprint import FingerprintMemory, SameVideo, fingerprint, is_same_video
@@ -8,6 +9,7 @@ from mediaproc.media.packs import PackIndex, PackWriter, read_frames
 from mediaproc.media.probe import VideoInfo, open_video
 
 __all__ = [
+    "AUDIO_HZ",
     "AnchorBlock",
     "DecodedFrame",
     "FingerprintMemory",
@@ -18,6 +20,7 @@ __all__ = [
     "SameVideo",
     "VideoInfo",
     "anchors",
+    "decode_audio",
     "decode_frames",
     "decode_jpeg",
     "encode_jpeg",

@@ -141,6 +141,11 @@ def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
     assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots"]
 
 
+def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
+    plan = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
+    assert [node.id for node in plan.nodes] == ["score_speech", "detect_speech", "transcribe"]
+
+
 def test_analysis_plan_survives_json() -> None:
     plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan

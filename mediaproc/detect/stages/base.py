@@ -161,6 +161,7 @@ class StageNeeds:
         packages: importable packages that must be there.
         options: what single values of its config fields need.
         model_fields: config fields that name model weights.
+        model_folders: config fields that name a folder of weights, or weights to fetch.
         licence: licence of the model or library where it is not the project's own.
     """
 
@@ -168,6 +169,7 @@ class StageNeeds:
     packages: tuple[str, ...] = ()
     options: tuple[OptionNeeds, ...] = ()
     model_fields: tuple[str, ...] = ()
+    model_folders: tuple[str, ...] = ()
     licence: str | None = None
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from mediaproc.detect.stages import (
     detect_objects,
     detect_shots,
+    detect_speech,
     detect_text,
     report,
     sample_frames,
     score_frames,
+    score_speech,
     track_objects,
+    transcribe,
 )
 from mediaproc.detect.stages.base import StageDefinition
 
@@ -20,5 +23,8 @@ BUILTIN: list[StageDefinition] = [
     detect_objects.STAGE,
     detect_text.STAGE,
     track_objects.STAGE,
+    score_speech.STAGE,
+    detect_speech.STAGE,
+    transcribe.STAGE,
     report.STAGE,
 ]

@@ -41,6 +41,9 @@ nodes:
     config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
   detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
   track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
+  score_speech: {stage: score_speech}
+  detect_speech: {stage: detect_speech}
+  transcribe: {stage: transcribe, config: {model: WHISPER}}
   report: {stage: report}
 """
 
@@ -62,7 +65,9 @@ class Recorded(dict[str, Any]):
 
 
 @pytest.fixture(scope="module")
-def ran(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def ran(
+    squares_clip: Path, tiny_whisper: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What each stage read and wrote in one run of all of them."""
     folder = tmp_path_factory.mktemp("contract")
     reads: dict[str, set[str]] = {}
@@ -76,7 +81,12 @@ def ran(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StageNode, "_call", recording)
-        values, _ = run_profile(folder, squares_clip, ALL, more="segment: {max_s: 3}")
+        values, _ = run_profile(
+            folder,
+            squares_clip,
+            ALL.replace("WHISPER", str(tiny_whisper)),
+            more="segment: {max_s: 3}",
+        )
     return {"values": values, "reads": reads, "blobs": LocalBlobStore(folder / "blobs")}
 
 
