@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from mediaproc.detect.profile import Profile, load_profile
 from mediaproc.settings import load_settings
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
@@ -29,6 +30,7 @@ def build_graph(
     *,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     blobs: BlobStore | None = None,
+    chat_models: Mapping[str, BaseChatModel] | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph of a profile, with models, blobs and concurrency from the settings.
 
@@ -36,6 +38,7 @@ def build_graph(
         profile: what ``load_profile`` gave.
         checkpointer: what ``open_checkpointer`` gave, any other LangGraph saver, or None.
         blobs: where stages keep binary data; the settings' store where None.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
 
     Returns:
         A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``, sync and async.
@@ -52,7 +55,9 @@ def build_graph(
     return graph.build_graph(
         profile,
         blobs=blobs or open_workspace().blobs_of(GRAPHS),
-        models=ModelStore(settings.home / "models", threads=settings.threads),
+        models=ModelStore(
+            settings.home / "models", threads=settings.threads, chat_models=chat_models
+        ),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
         fingerprints=FingerprintMemory(settings.home / "fingerprints.sqlite"),
@@ -66,11 +71,16 @@ def open_checkpointer() -> Iterator[StageCheckpointer]:
         yield saver
 
 
-def open_workspace(*, concurrency: int | None = None) -> Workspace:
+def open_workspace(
+    *,
+    concurrency: int | None = None,
+    chat_models: Mapping[str, BaseChatModel] | None = None,
+) -> Workspace:
     """The jobs of the settings' home folder.
 
     Args:
         concurrency: how many stages work at once; the settings' number where None.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
     """
     from mediaproc.jobs import Workspace
 
@@ -83,4 +93,5 @@ def open_workspace(*, concurrency: int | None = None) -> Workspace:
         threads=settings.threads,
         retention_days=settings.retention_days,
         cache_mb=settings.cache_mb,
+        chat_models=chat_models,
     )

@@ -158,5 +158,29 @@ class Transcript(Rows):
     )
 
 
+class Answers(Rows):
+    """What a model with more insight said about rows that were uncertain, one question each."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("source", "str", "the channel of the row in question"),
+        Column("maker", "str", "id of the node that made that row"),
+        Column("keys", "json", "keys of the rows that the answer is about, for review"),
+        Column("label", "str", "what the row says"),
+        Column("confidence", "float", "how sure the row is, 0..1"),
+        Column("box", "json", "[x1, y1, x2, y2] in pixels, or null for the whole frame"),
+        Column("question", "str", "what was asked"),
+        Column("answer", "str", "yes, no, unsure, unreadable, or not_asked: beyond the budget"),
+        Column("answer_label", "str", "what it is instead, where the model says so"),
+        Column("score", "float", "how sure the model is, 0..1"),
+        Column("reason", "str", "why, in the model's words; or why it could not be read"),
+        Column("input_tokens", "int", "tokens of the question, all tries included"),
+        Column("output_tokens", "int", "tokens of the answer, all tries included"),
+        Column("cost", "float", "what it cost, by the prices of the profile"),
+        Column("model", "str", "the model asked"),
+        Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
+    )
+
+
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:
     return np.stack([rows.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)

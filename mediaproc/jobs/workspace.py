@@ -21,6 +21,7 @@ from mediaproc.jobs.results import write_results
 from mediaproc.jobs.store import Job, JobStore, new_job_id
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import RunControl
 
@@ -47,6 +48,7 @@ class Workspace:
             job starts; never where None.
         cache_mb: most that results kept for later jobs may take, in MB (1e6 bytes), blobs
             included; 0 keeps none.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
 
     Raises:
         JobError: the database cannot be used; the text says why and what to do.
@@ -62,6 +64,7 @@ class Workspace:
         threads: int = 1,
         retention_days: float | None = None,
         cache_mb: float = 4000.0,
+        chat_models: Mapping[str, BaseChatModel] | None = None,
     ) -> None:
         self.home = home
         self.concurrency = concurrency
@@ -72,6 +75,7 @@ class Workspace:
         self.ledger = BlobLedger(self.database)
         self.blobs = blobs or LocalBlobStore(home / "blobs")
         self.cache_mb = cache_mb
+        self.chat_models = chat_models
         self._model_store: ModelStore | None = None
         self.cache = DatabaseCache(self.database, self.ledger, self.blobs)
 
@@ -319,7 +323,9 @@ class Workspace:
         from mediaproc.detect.models import ModelStore
 
         if self._model_store is None:
-            self._model_store = ModelStore(self.home / "models", threads=self.threads)
+            self._model_store = ModelStore(
+                self.home / "models", threads=self.threads, chat_models=self.chat_models
+            )
         return self._model_store
 
     def _fingerprints(self) -> FingerprintMemory:

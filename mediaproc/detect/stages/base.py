@@ -25,7 +25,7 @@ import importlib.metadata
 import inspect
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -173,7 +173,7 @@ class StageNeeds:
     licence: str | None = None
 
 
-StageFn = Callable[..., dict[str, Any]]
+StageFn = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

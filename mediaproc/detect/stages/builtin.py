@@ -7,6 +7,7 @@ from mediaproc.detect.stages import (
     detect_shots,
     detect_speech,
     detect_text,
+    escalate_vlm,
     report,
     sample_frames,
     score_frames,
@@ -26,5 +27,6 @@ BUILTIN: list[StageDefinition] = [
     score_speech.STAGE,
     detect_speech.STAGE,
     transcribe.STAGE,
+    escalate_vlm.STAGE,
     report.STAGE,
 ]

@@ -10,6 +10,7 @@ from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
+    Answers,
     Detections,
     Events,
     FrameScores,
@@ -31,6 +32,7 @@ EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
 SPEECH_SCORES = ChannelSpec("speech_scores", SpeechScores, reducer=SpeechScores.concat)
 SPEECH = ChannelSpec("speech", Speech, reducer=Speech.concat)
 TRANSCRIPT = ChannelSpec("transcript", Transcript, reducer=Transcript.concat)
+ANSWERS = ChannelSpec("answers", Answers, reducer=Answers.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
@@ -45,5 +47,20 @@ def table_serializers(channel: str, table: type[Rows]) -> tuple[Serialize, Seria
 
     def deserialize(data: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
         return {channel: table.from_json(data[channel], blobs)}
+
+    return serialize, deserialize
+
+
+def evidence_serializers(channel: str, table: type[Rows]) -> tuple[Serialize, Serialize]:
+    """``table_serializers`` for a table whose ``crop`` column refers to blobs.
+
+    The references stand beside the table too, so that they are seen where the table itself is in a
+    blob: whoever takes the table over holds them, and sees that they are there.
+    """
+    serialize_table, deserialize = table_serializers(channel, table)
+
+    def serialize(state: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
+        crops = [crop for crop in state[channel].column("crop") if crop is not None]
+        return {**serialize_table(state, job_id, blobs=blobs), "crops": crops}
 
     return serialize, deserialize

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mediaproc.detect.stages.base import (
     list_stages,
     register_stage,
 )
+from tests.chat import fake_model, verdict
 from tests.detect.running import run_profile
 
 NAMES = REGISTRY.names()
@@ -44,6 +46,7 @@ nodes:
   score_speech: {stage: score_speech}
   detect_speech: {stage: detect_speech}
   transcribe: {stage: transcribe, config: {model: WHISPER}}
+  escalate_vlm: {stage: escalate_vlm, config: {model: "given:judge", low: 0.0, high: 1.0}}
   report: {stage: report}
 """
 
@@ -86,6 +89,7 @@ def ran(
             squares_clip,
             ALL.replace("WHISPER", str(tiny_whisper)),
             more="segment: {max_s: 3}",
+            chat_models={"judge": fake_model(itertools.repeat(verdict()))},
         )
     return {"values": values, "reads": reads, "blobs": LocalBlobStore(folder / "blobs")}
 
