@@ -267,6 +267,14 @@ class _Analysis:
         ]
         if self.listed:
             return [other for other in writers if self.order[other] < self.order[node]]
+        # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
+        mine = {*self.stages[node].io.writes} - {channel}
+        writers = [
+            w
+            for w in writers
+            if channel not in self.stages[w].io.all_reads()
+            or not mine & {*self.stages[w].io.all_reads()}
+        ]
         # A filter among several writers of its channel comes after those that only write it.
         if channel in self.stages[node].io.writes:
             writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]

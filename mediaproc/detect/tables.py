@@ -182,5 +182,24 @@ class Answers(Rows):
     )
 
 
+class Reviews(Rows):
+    """What a person, or a model that was trusted, decided about rows that were open."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("source", "str", "the channel of the row in question"),
+        Column("maker", "str", "id of the node that made that row"),
+        Column("keys", "json", "keys of the rows that the decision is about"),
+        Column("label", "str", "what the row says"),
+        Column("confidence", "float", "how sure or grave the row is, 0..1"),
+        Column("box", "json", "[x1, y1, x2, y2] in pixels, or null for the whole frame"),
+        Column("decision", "str", "accept, reject, correct, or leave: still open"),
+        Column("new_label", "str", "what it is instead, where it is corrected"),
+        Column("note", "str", "why, in the words of who decided"),
+        Column("by", "str", "who decided: a person or a model; nobody where it was not asked"),
+        Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
+    )
+
+
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:
     return np.stack([rows.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)

@@ -32,9 +32,10 @@ def write_results(
         What failed and was skipped.
     """
     from mediaproc.detect.graph import collect_tables
+    from mediaproc.detect.plan import Plan
 
     out = Path(job.out_dir)
-    for channel, table in collect_tables(values, blobs).items():
+    for channel, table in collect_tables(values, blobs, Plan.from_json(job.plan)).items():
         columns = [
             TableColumn(c.name, c.kind, table.column(c.name), c.description) for c in table.columns
         ]

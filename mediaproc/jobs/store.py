@@ -39,6 +39,7 @@ class Job:
         runs: how often it was started, resumes included.
         timings: node -> calls and seconds, over all runs.
         reuse: whether results of earlier jobs are taken over.
+        answers: what people answered and the graph has not taken in yet, by id of the question.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Job:
     runs: int = 0
     timings: dict[str, Any] = field(default_factory=dict)
     reuse: bool = True
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What a person or a program wants to know of it; the plan is left out."""

@@ -17,6 +17,7 @@ from mediaproc.jobs.housekeeping import Housekeeping
 from mediaproc.jobs.lease import Holder, Lease, holder, request_cancel
 from mediaproc.jobs.ledger import BlobLedger, LedgeredBlobStore
 from mediaproc.jobs.progress import Progress, stopped_at
+from mediaproc.jobs.questions import Asked, answered, asked
 from mediaproc.jobs.results import write_results
 from mediaproc.jobs.store import Job, JobStore, new_job_id
 
@@ -140,7 +141,8 @@ class Workspace:
             on_event: called with each event, on this thread.
 
         Returns:
-            The job as it ended: done, failed or interrupted.
+            The job as it ended: done, failed, interrupted, or waiting for a person. One that waits
+            and has no answers yet is left as it is.
 
         Raises:
             BlobError: the blob store cannot be used.
@@ -168,19 +170,24 @@ class Workspace:
         on_event: Callable[[dict[str, Any]], None],
     ) -> Job:
         from langgraph.errors import GraphDrained
+        from langgraph.types import Command
 
         progress = Progress(job.id)
         with self.checkpointer(guard=lease.check) as saver:
             graph = self._graph(job, saver)
             config: Any = {"configurable": {"thread_id": job.id}}
             state = graph.get_state(config)
+            answers = answered(state, job.answers)
+            if job.status == "waiting" and state.interrupts and not answers:
+                return job
             if state.values.get("header"):
                 self._can_go_on(job, state.values["header"], on_event)
             begun = bool(state.next or state.values)
             job = self.store.update(replace(job, status="running", error=None, runs=job.runs + 1))
             try:
+                given: Any = None if begun else {"video": job.video, "span": job.span}
                 events: Any = graph.stream(
-                    None if begun else {"video": job.video, "span": job.span},
+                    Command(resume=answers) if answers else given,
                     config,
                     stream_mode="custom",
                     subgraphs=True,
@@ -191,7 +198,10 @@ class Workspace:
                     for _, event in events:
                         on_event(progress.add(event))
                 lease.check()
-                values = graph.get_state(config).values
+                state = graph.get_state(config)
+                if state.interrupts:
+                    return self._ended(job, progress, lease, status="waiting", answers={})
+                values = state.values
                 timings = progress.timings(job.timings)
                 failures = write_results(job, values, self.blobs, timings)
                 lease.check()
@@ -216,8 +226,8 @@ class Workspace:
                 f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures
             )
             error_text = f"finished, but these failed and were skipped: {spans}"
-            return self._ended(job, progress, lease, status="done", error=error_text)
-        return self._ended(job, progress, lease, status="done")
+            return self._ended(job, progress, lease, status="done", error=error_text, answers={})
+        return self._ended(job, progress, lease, status="done", answers={})
 
     def _graph(self, job: Job, saver: StageCheckpointer) -> CompiledStateGraph[Any, Any, Any, Any]:
         from mediaproc.detect.graph import build_graph
@@ -309,6 +319,41 @@ class Workspace:
         with self.checkpointer() as saver:
             config: Any = {"configurable": {"thread_id": job.id}}
             return stopped_at(self._graph(job, saver).get_state(config, subgraphs=True))
+
+    def questions(self, job: Job) -> list[Asked]:
+        """What an unfinished job waits for a person to answer.
+
+        Raises:
+            StageError: a stage of it is not installed any more.
+        """
+        with self.checkpointer() as saver:
+            config: Any = {"configurable": {"thread_id": job.id}}
+            return asked(self._graph(job, saver).get_state(config))
+
+    def answer(self, job_id: str, node: str, answer: Any) -> Job:
+        """Keep a person's answer, with which the job goes on when it is run next.
+
+        Args:
+            job_id: a job that waits.
+            node: the node that asks.
+            answer: JSON values; what a review takes, see ``mediaproc.detect.stages.reviewing``.
+
+        Raises:
+            JobError: there is no such job, a process runs it, the node asks nothing, or the answer
+                is not one that the review takes.
+        """
+        self.store.get(job_id)
+        with Lease(self.database, job_id) as lease:
+            job = self.store.get(job_id)
+            found = [question for question in self.questions(job) if question.node == node]
+            if not found:
+                raise JobError(f"job {job_id}: node {node!r} asks nothing")
+            try:
+                found[0].check(answer)
+            except ValueError as error:
+                raise JobError(f"job {job_id}: {error}") from None
+            lease.check()
+            return self.store.update(replace(job, answers={**job.answers, found[0].id: answer}))
 
     @contextmanager
     def _housekeeping(self) -> Iterator[Housekeeping]:

@@ -8,6 +8,7 @@ from mediaproc.detect.stages import (
     detect_speech,
     detect_text,
     escalate_vlm,
+    human_review,
     report,
     sample_frames,
     score_frames,
@@ -28,5 +29,6 @@ BUILTIN: list[StageDefinition] = [
     detect_speech.STAGE,
     transcribe.STAGE,
     escalate_vlm.STAGE,
+    human_review.STAGE,
     report.STAGE,
 ]

@@ -14,6 +14,7 @@ from mediaproc.detect.tables import (
     Detections,
     Events,
     FrameScores,
+    Reviews,
     Shots,
     Speech,
     SpeechScores,
@@ -33,6 +34,7 @@ SPEECH_SCORES = ChannelSpec("speech_scores", SpeechScores, reducer=SpeechScores.
 SPEECH = ChannelSpec("speech", Speech, reducer=Speech.concat)
 TRANSCRIPT = ChannelSpec("transcript", Transcript, reducer=Transcript.concat)
 ANSWERS = ChannelSpec("answers", Answers, reducer=Answers.concat)
+REVIEWS = ChannelSpec("reviews", Reviews, reducer=Reviews.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]

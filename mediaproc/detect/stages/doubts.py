@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 # Where tables say what a row is about and how sure it is, the first that a table has.
 _LABELS = ("label", "brand", "term", "text")
-_SCORES = ("confidence", "score")
+_SCORES = ("score", "confidence")
 # Frames further apart are reached faster by a seek than by decoding what lies between.
 _RUN_FRAMES = 300
 
@@ -81,6 +81,8 @@ def doubts_of(source: str, table: Rows) -> list[Doubt]:
 def joined(doubts: Sequence[Doubt], same_s: float, min_iou: float = 0.3) -> list[Doubt]:
     """Rows of one thing in frames close to each other as one, the surest for all of them.
 
+    Events stay as they are: they are stretches of time already.
+
     Args:
         doubts: rows.
         same_s: longest time between two sights of one thing, seconds; 0 leaves rows as they are.
@@ -92,9 +94,7 @@ def joined(doubts: Sequence[Doubt], same_s: float, min_iou: float = 0.3) -> list
     for doubt in sorted(doubts, key=lambda d: (d.pts, d.source, d.row)):
         for group in reversed(groups):
             last = group[-1]
-            alike = (last.source, last.maker, last.kind, last.label) == (
-                *(doubt.source, doubt.maker, doubt.kind, doubt.label),
-            )
+            alike = not doubt.kind and _thing(last) == _thing(doubt)
             near = last.pts < doubt.pts and doubt.time_s - last.time_s <= same_s
             if alike and near and _overlap(last.xyxy, doubt.xyxy) >= min_iou:
                 group.append(doubt)
@@ -167,6 +167,10 @@ def _doubt(source: str, number: int, row: Mapping[str, Any], label: str, score: 
         time_s=float(time_s),
         xyxy=box,  # type: ignore[arg-type]
     )
+
+
+def _thing(doubt: Doubt) -> tuple[str, str, str]:
+    return doubt.source, doubt.maker, doubt.label
 
 
 def _standing_for(group: Sequence[Doubt]) -> Doubt:

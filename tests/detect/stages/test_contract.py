@@ -40,12 +40,13 @@ nodes:
   detect_shots: {stage: detect_shots}
   detect_objects:
     stage: detect_objects
-    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
+    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.001}
   detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
   track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
   score_speech: {stage: score_speech}
   detect_speech: {stage: detect_speech}
   transcribe: {stage: transcribe, config: {model: WHISPER}}
+  human_review: {stage: human_review, config: {low: 0.0, high: 1.0, max_items: 0}}
   escalate_vlm: {stage: escalate_vlm, config: {model: "given:judge", low: 0.0, high: 1.0}}
   report: {stage: report}
 """
