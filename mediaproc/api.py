@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
@@ -32,6 +33,7 @@ def build_graph(
     *,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     blobs: BlobStore | None = None,
+    chat_models: Mapping[str, BaseChatModel] | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph of a profile, with models, blobs and concurrency from the settings.
 
@@ -39,6 +41,7 @@ def build_graph(
         profile: what ``load_profile`` gave.
         checkpointer: what ``open_checkpointer`` gave, any other LangGraph saver, or None.
         blobs: where stages keep binary data; the settings' store where None.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
 
     Returns:
         A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``, sync and async.
@@ -55,7 +58,9 @@ def build_graph(
     return graph.build_graph(
         profile,
         blobs=blobs or open_workspace().blobs_of(GRAPHS),
-        models=ModelStore(settings.home / "models", threads=settings.threads),
+        models=ModelStore(
+            settings.home / "models", threads=settings.threads, chat_models=chat_models
+        ),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
         fingerprints=FingerprintMemory(settings.home / "fingerprints.sqlite"),
@@ -113,11 +118,16 @@ def export(
     )
 
 
-def open_workspace(*, concurrency: int | None = None) -> Workspace:
+def open_workspace(
+    *,
+    concurrency: int | None = None,
+    chat_models: Mapping[str, BaseChatModel] | None = None,
+) -> Workspace:
     """The jobs of the settings' home folder.
 
     Args:
         concurrency: how many stages work at once; the settings' number where None.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
     """
     from mediaproc.jobs import Workspace
 
@@ -130,4 +140,5 @@ def open_workspace(*, concurrency: int | None = None) -> Workspace:
         threads=settings.threads,
         retention_days=settings.retention_days,
         cache_mb=settings.cache_mb,
+        chat_models=chat_models,
     )

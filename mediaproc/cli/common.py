@@ -87,6 +87,11 @@ def run_job(
     if job.status == "interrupted":
         fail(f"mediaproc: {job.id} interrupted; go on with: mediaproc resume {job.id}")
         return INTERRUPTED
+    if job.status == "waiting":
+        for question in workspace.questions(job):
+            fail(f"mediaproc: {job.id} waits: {question}")
+        fail(f"mediaproc: {job.id} goes on once it is answered: mediaproc review {job.id}")
+        return WAITING
     if job.status == "failed":
         fail(f"mediaproc: error: {job.error}")
         fail(f"mediaproc: {job.id} failed; go on with: mediaproc resume {job.id}")

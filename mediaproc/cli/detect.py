@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from mediaproc.addresses import shown
-from mediaproc.cli.common import DONE, FAILED, INTERRUPTED, USAGE, ProgressMode, fail
+from mediaproc.cli.common import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    WAITING,
+    ProgressMode,
+    fail,
+)
 
 
 def detect(
@@ -57,6 +65,7 @@ def detect(
     plan = check(load_profile(profile).with_overrides(settings or []))
     workspace = open_workspace(concurrency)
     failed: list[str] = []
+    waiting = False
     for video in videos:
         try:
             job = workspace.create(
@@ -70,11 +79,13 @@ def detect(
             code = FAILED
         if code == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
-        if code != DONE:
+        if code == WAITING:
+            waiting = True
+        elif code != DONE:
             failed.append(shown(video))
     if len(videos) > 1 and failed:
         fail(f"mediaproc: {len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
-    raise typer.Exit(FAILED if failed else DONE)
+    raise typer.Exit(FAILED if failed else WAITING if waiting else DONE)
 
 
 def _seconds(text: str | None) -> float | None:

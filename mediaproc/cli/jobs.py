@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from mediaproc.addresses import shown
 from mediaproc.cli.common import open_workspace, show_json
 from mediaproc.cli.timings import timing_table
 from mediaproc.errors import StageError
+
+if TYPE_CHECKING:
+    from mediaproc.jobs import Asked
 
 app = typer.Typer(help="What ran, how far it came, why it stopped.", no_args_is_help=True)
 
@@ -35,16 +38,20 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
     workspace = open_workspace()
     job = workspace.job(job_id)
     runner = workspace.running(job_id)
-    stopped_at, problem = [], None
+    stopped_at: list[dict[str, Any]] = []
+    questions: list[Asked] = []
+    problem = None
     if runner is None and job.status != "done":
         try:
             stopped_at = workspace.stopped_at(job)
+            questions = workspace.questions(job)
         except StageError as error:  # a plugin is gone; the rest can be shown all the same
             problem = str(error)
     data = {
         **job.to_json(),
         "running": str(runner) if runner else None,
         "stopped_at": stopped_at,
+        "asks": [{"id": q.id, "node": q.node, "question": q.payload} for q in questions],
         "problem": problem,
         "stored": workspace.stored(job_id),
         "seconds": job.elapsed,
@@ -63,6 +70,9 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
             for place in stopped_at:
                 segment = "" if place["segment"] is None else f" of segment {place['segment']}"
                 print(f"stopped at: {place['node']}{segment}")
+        elif key == "asks":
+            for question in questions:
+                print(f"waits: {question}; answer with: mediaproc review {job_id}")
         elif key == "stored":
             print("stored: {database_bytes} bytes in the database".format_map(value), end=", ")
             print("{blob_bytes} bytes in {blobs} blobs".format_map(value))

@@ -161,6 +161,9 @@ class _Analysis:
         for name in stage.needs.file_fields:
             if isinstance(config.get(name), str) and config[name]:
                 config[name] = self._file(spec, name, config[name])
+        for name in stage.needs.model_folders:
+            if isinstance(config.get(name), str):
+                config[name] = self._model_folder(spec, name, config[name])
         self.configs[spec.id] = {
             name: float(value) if fields[name].type == "float" and isinstance(value, int) else value
             for name, value in config.items()
@@ -211,6 +214,17 @@ class _Analysis:
         self._say(at, "missing-model", message, spec, field=field)
         return model
 
+    def _model_folder(self, spec: NodeSpec, field: str, model: str) -> str:
+        """The whole path of a folder of weights; a name without a slash may be one to fetch."""
+        path = Path(model).expanduser()
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_dir():
+                return str(candidate.resolve())
+        if path.name != model:
+            message = f"{field}: no folder {model!r}, neither here nor beside the profile"
+            self._say((*spec.config_at, field), "missing-model", message, spec, field=field)
+        return model
+
     def _needs(self, spec: NodeSpec, stage: StageDefinition) -> None:
         config = stage.filled_config(spec.model.config)
         wanted = [(spec.at, "", stage.needs.extra, stage.needs.packages)]
@@ -233,7 +247,9 @@ class _Analysis:
         """Put in the stages that others imply, where nothing writes what those read."""
         if self.profile.edges is not None:
             return
-        for node, stage in list(self.stages.items()):
+        waiting = list(self.stages)
+        for node in waiting:
+            stage = self.stages[node]
             written = {c for other in self.stages.values() for c in other.io.writes}
             if all(channel in written for channel in resolve.needed_channels(stage)):
                 continue
@@ -247,6 +263,7 @@ class _Analysis:
                 self.specs = dict([*before[:position], (name, implied), *before[position:]])
                 self.stages[name] = self.registry.get(name)
                 self.configs[name] = self.stages[name].filled_config({})
+                waiting.append(name)  # which may imply others
 
     def _accompanied(self) -> None:
         """Put in the nodes that work ahead of others."""
@@ -335,6 +352,14 @@ class _Analysis:
         ]
         if self.listed:
             return [other for other in writers if self.order[other] < self.order[node]]
+        # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
+        mine = {*self.stages[node].io.writes} - {channel}
+        writers = [
+            w
+            for w in writers
+            if channel not in self.stages[w].io.all_reads()
+            or not mine & {*self.stages[w].io.all_reads()}
+        ]
         # A filter among several writers of its channel comes after those that only write it.
         if channel in self.stages[node].io.writes:
             writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]

@@ -191,31 +191,49 @@ def keeps_frames(plan: Plan, blobs: BlobStore) -> bool:
     )
 
 
-def collect_tables(values: Mapping[str, Any], blobs: BlobStore) -> dict[str, Rows]:
+def collect_tables(
+    values: Mapping[str, Any], blobs: BlobStore, plan: Plan | None = None
+) -> dict[str, Rows]:
     """The tables of findings in a finished job's state, by channel, each with all its rows.
 
     Args:
         values: ``graph.get_state(config).values``.
         blobs: where large tables were put.
+        plan: of the job. With it, a node that reads and writes a channel, such as a review, stands
+            for those whose rows it refined, as it does for the nodes behind it.
 
     Raises:
         DamageError: two results differ that are of the same node and segment.
     """
     found: dict[str, dict[tuple[str, int], Rows]] = {}
     services = Services(blobs, ModelStore(Path()))  # one, which reads the video's index once
-    for part in distinct(values.get("parts", ())):
+    parts = distinct(values.get("parts", ()))
+    refined = _refined(plan, {part.node for part in parts}) if plan else set()
+    for part in parts:
         stage = REGISTRY.get(part.stage)
         kinds = {c: REGISTRY.channel(c).type for c in stage.io.writes}
         if not any(issubclass(kind, Rows) for kind in kinds.values()):
             continue
         writes = part.open(services.restore(values["header"], {}, "-"))
         for channel, kind in kinds.items():
-            if issubclass(kind, Rows):
+            if issubclass(kind, Rows) and (part.node, channel) not in refined:
                 position = -1 if part.segment is None else part.segment
                 found.setdefault(channel, {})[part.node, position] = writes[channel]
     return {
         channel: type(next(iter(tables.values()))).concat([tables[key] for key in sorted(tables)])
         for channel, tables in sorted(found.items())
+    }
+
+
+def _refined(plan: Plan, ran: set[str]) -> set[tuple[str, str]]:
+    """(node, channel) of what a node that ran has written anew."""
+    return {
+        (producer, channel)
+        for node in plan.nodes
+        if node.id in ran
+        for channel, producers in node.inputs.items()
+        if channel in REGISTRY.get(node.stage).io.writes
+        for producer in producers
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.plan import Plan
@@ -15,7 +16,17 @@ from mediaproc.detect.segments import segment_of
 from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
 from mediaproc.detect.stages.sample_frames import are_kept, sampled
 from mediaproc.detect.state import Frame, Video
-from mediaproc.media import FrameIndex, FramePool, Resample, Scaler, VideoInfo
+from mediaproc.errors import MediaError
+from mediaproc.media import (
+    FrameIndex,
+    FramePool,
+    Resample,
+    SameVideo,
+    Scaler,
+    VideoInfo,
+    decode_audio,
+    open_video,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -54,7 +65,7 @@ class Sharing:
 
 
 class VideoMedia:
-    """The ``media`` service: the pixels of one video.
+    """The ``media`` service: the pixels and the sound of one video.
 
     Attributes:
         info: what is known of the video.
@@ -66,20 +77,22 @@ class VideoMedia:
         self,
         info: VideoInfo,
         index: FrameIndex,
+        address: str,
+        same: SameVideo,
         pool: FramePool,
-        opened: Callable[[], AbstractContextManager[tuple[InputContainer, VideoStream]]],
         sharing: Sharing | None = None,
     ) -> None:
         self.info = info
         self.index = index
         self.video = _video(info)
+        self._address = address
+        self._same = same
         self._pool = pool
-        self._opened = opened
         self._sharing = sharing
 
     def shared(self, sharing: Sharing) -> VideoMedia:
         """The same pixels, for the nodes that share frames so."""
-        return VideoMedia(self.info, self.index, self._pool, self._opened, sharing)
+        return VideoMedia(self.info, self.index, self._address, self._same, self._pool, sharing)
 
     def images(
         self,
@@ -112,7 +125,40 @@ class VideoMedia:
         Raises:
             MediaError: it cannot be opened, or is no longer the one that was indexed.
         """
-        return self._opened()
+        return open_video(self._address, self._same)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has an audio track."""
+        return self.info.has_audio
+
+    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
+        """The sound between two times; see ``mediaproc.media.decode_audio``.
+
+        Raises:
+            MediaError: the video cannot be read, or is no longer the one that was indexed.
+        """
+        start_pts = int(self.index.pts[0])
+        try:
+            return decode_audio(
+                self._address, start_pts, self.index.time_base, start_s, end_s, check=self._same
+            )
+        except MediaError as error:
+            raise MediaError(
+                f"{error}; its sound is read from the video itself, since kept frames hold none",
+                path=self.info.path,
+            ) from error
+
+    def end_s(self, frame_index: int) -> float:
+        """Seconds from the first frame to the end of a frame."""
+        return self.index.end_s(frame_index)
+
+    def frame_at(self, time_s: float) -> tuple[int, int]:
+        """Index and PTS of the frame on screen at a time; the first or last one outside."""
+        pts = int(self.index.pts[0]) + time_s / float(self.index.time_base)
+        # Half a unit more, so that the time of a frame finds that frame however it was rounded.
+        frame = max(0, int(np.searchsorted(self.index.pts, pts + 0.5, side="right")) - 1)
+        return frame, int(self.index.pts[frame])
 
     def stored(self) -> list[dict[str, Any]]:
         """Nowhere: the frames come from the video."""

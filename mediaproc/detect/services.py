@@ -27,7 +27,6 @@ from mediaproc.media import (
     SameVideo,
     VideoInfo,
     index_video,
-    open_video,
 )
 
 # What decoded frames take (YUV 4:2:0) of what ``max_mb`` counts for them (BGR).
@@ -147,7 +146,7 @@ class Services:
         budget = SegmentSpec() if self.plan is None else self.plan.segment
         most_bytes = int(self.segments_open * budget.max_mb * POOLED_SHARE * 1e6)
         pool = FramePool(lambda: Decoder(address, index, same), most_bytes)
-        media = VideoMedia(info, index, pool, lambda: open_video(address, same))
+        media = VideoMedia(info, index, address, same, pool)
         with self._lock:
             self._videos[_key(header)] = media
             while len(self._videos) > OPEN_VIDEOS:

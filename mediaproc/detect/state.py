@@ -27,6 +27,8 @@ from mediaproc.detect.tables import (
     Overlays,
     Pieces,
     Shots,
+    Speech,
+    SpeechScores,
     Texts,
     Totals,
     Tracks,
@@ -93,6 +95,33 @@ class VideoSource(MediaSource, Protocol):
 
     def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
         """The file, open for reading its packets; MediaError where it is another one by now."""
+
+
+class AudioSource(Protocol):
+    """The ``media`` service as stages that listen see it.
+
+    Only the video itself holds sound: kept frames do not.
+    """
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has an audio track."""
+        ...
+
+    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
+        """The sound between two times, in seconds from the first frame.
+
+        Shape (N,), float32, -1..1, mono, ``mediaproc.media.AUDIO_HZ`` samples per second; silence
+        where the track has nothing, N = 0 without a track.
+        """
+        ...
+
+    def end_s(self, frame_index: int) -> float:
+        """Seconds from the first frame to the end of a frame."""
+        ...
+
+    def frame_at(self, time_s: float) -> tuple[int, int]:
+        """Index and PTS of the frame on screen at a time; the first or last one outside."""
         ...
 
 
@@ -294,4 +323,6 @@ class DetectState(TypedDict, total=False):
     matches: Matches
     exposure: Exposure
     totals: Totals
+    speech_scores: SpeechScores
+    speech: Speech
     report: dict[str, Any]

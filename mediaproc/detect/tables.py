@@ -305,5 +305,88 @@ class Totals(Rows):
     )
 
 
+class SpeechScores(Rows):
+    """How likely each 32 ms of sound are speech; what stretches of speech are decided from."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("frame_index", "int", "the frame on screen when the window begins"),
+        Column("pts", "int", "presentation time stamp of that frame"),
+        Column("time_s", "float", "when the window begins, seconds from the first frame"),
+        Column("speech", "float", "0..1"),
+    )
+
+
+_STRETCH_COLUMNS = (
+    Column("node", "str", "id of the node that made the row"),
+    Column("pts", "int", "presentation time stamp of the frame on screen when it begins"),
+    Column("start_frame", "int", "the frame on screen when it begins"),
+    Column("end_frame", "int", "frame after the last one on screen"),
+    Column("start_s", "float", "when it begins, seconds from the first frame"),
+    Column("end_s", "float", "when it ends, seconds from the first frame"),
+)
+
+
+class Speech(Rows):
+    """Stretches of sound in which somebody speaks."""
+
+    columns = (*_STRETCH_COLUMNS, Column("confidence", "float", "mean likelihood of speech, 0..1"))
+
+
+class Transcript(Rows):
+    """What is said, a row for each phrase."""
+
+    columns = (
+        *_STRETCH_COLUMNS,
+        Column("text", "str", "what was said"),
+        Column("language", "str", "ISO 639-1 code of the language spoken"),
+        Column("confidence", "float", "mean probability of its words, 0..1"),
+        Column("words", "json", "[[word, start_s, end_s, confidence], ...]"),
+    )
+
+
+class Answers(Rows):
+    """What a model with more insight said about rows that were uncertain, one question each."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("source", "str", "the channel of the row in question"),
+        Column("maker", "str", "id of the node that made that row"),
+        Column("keys", "json", "keys of the rows that the answer is about, for review"),
+        Column("label", "str", "what the row says"),
+        Column("confidence", "float", "how sure the row is, 0..1"),
+        Column("box", "json", "[x1, y1, x2, y2] in pixels, or null for the whole frame"),
+        Column("question", "str", "what was asked"),
+        Column("answer", "str", "yes, no, unsure, unreadable, or not_asked: beyond the budget"),
+        Column("answer_label", "str", "what it is instead, where the model says so"),
+        Column("score", "float", "how sure the model is, 0..1"),
+        Column("reason", "str", "why, in the model's words; or why it could not be read"),
+        Column("input_tokens", "int", "tokens of the question, all tries included"),
+        Column("output_tokens", "int", "tokens of the answer, all tries included"),
+        Column("cost", "float", "what it cost, by the prices of the profile"),
+        Column("model", "str", "the model asked"),
+        Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
+    )
+
+
+class Reviews(Rows):
+    """What a person, or a model that was trusted, decided about rows that were open."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("source", "str", "the channel of the row in question"),
+        Column("maker", "str", "id of the node that made that row"),
+        Column("keys", "json", "keys of the rows that the decision is about"),
+        Column("label", "str", "what the row says"),
+        Column("confidence", "float", "how sure or grave the row is, 0..1"),
+        Column("box", "json", "[x1, y1, x2, y2] in pixels, or null for the whole frame"),
+        Column("decision", "str", "accept, reject, correct, or leave: still open"),
+        Column("new_label", "str", "what it is instead, where it is corrected"),
+        Column("note", "str", "why, in the words of who decided"),
+        Column("by", "str", "who decided: a person or a model; nobody where it was not asked"),
+        Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
+    )
+
+
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:
     return np.stack([rows.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)

@@ -44,9 +44,10 @@ def write_results(
         OutputError: something cannot be written, or two files have one name.
     """
     from mediaproc.detect.graph import collect_tables
+    from mediaproc.detect.plan import Plan
 
     out = Path(job.out_dir)
-    tables = collect_tables(values, blobs)
+    tables = collect_tables(values, blobs, Plan.from_json(job.plan))
     files = tables.pop("files", Files.empty()).records()
     _check_names(files)
     for file in files:

@@ -40,6 +40,7 @@ class Job:
         timings: node -> calls and seconds, over all runs.
         elapsed: seconds in all and of writing checkpoints, over all runs.
         reuse: whether results of earlier jobs are taken over.
+        answers: what people answered and the graph has not taken in yet, by id of the question.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Job:
     timings: dict[str, Any] = field(default_factory=dict)
     elapsed: dict[str, float] = field(default_factory=dict)
     reuse: bool = True
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """What a person or a program wants to know of it; the plan is left out."""

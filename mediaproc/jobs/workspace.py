@@ -17,10 +17,12 @@ from mediaproc.jobs.housekeeping import Housekeeping
 from mediaproc.jobs.lease import Holder, Lease, holder, request_cancel
 from mediaproc.jobs.ledger import BlobLedger, LedgeredBlobStore
 from mediaproc.jobs.progress import Progress, stopped_at
+from mediaproc.jobs.questions import Asked, answered, asked
 from mediaproc.jobs.results import write_results
 from mediaproc.jobs.store import Job, JobStore, new_job_id
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import RunControl
 
@@ -47,6 +49,7 @@ class Workspace:
             job starts; never where None.
         cache_mb: most that results kept for later jobs may take, in MB (1e6 bytes), blobs
             included; 0 keeps none.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
 
     Raises:
         JobError: the database cannot be used; the text says why and what to do.
@@ -62,6 +65,7 @@ class Workspace:
         threads: int = 1,
         retention_days: float | None = None,
         cache_mb: float = 4000.0,
+        chat_models: Mapping[str, BaseChatModel] | None = None,
     ) -> None:
         self.home = home
         self.concurrency = concurrency
@@ -72,6 +76,7 @@ class Workspace:
         self.ledger = BlobLedger(self.database)
         self.blobs = blobs or LocalBlobStore(home / "blobs")
         self.cache_mb = cache_mb
+        self.chat_models = chat_models
         self._model_store: ModelStore | None = None
         self.cache = DatabaseCache(self.database, self.ledger, self.blobs)
 
@@ -136,7 +141,8 @@ class Workspace:
             on_event: called with each event, on this thread.
 
         Returns:
-            The job as it ended: done, failed or interrupted.
+            The job as it ended: done, failed, interrupted, or waiting for a person. One that waits
+            and has no answers yet is left as it is.
 
         Raises:
             BlobError: the blob store cannot be used.
@@ -164,19 +170,24 @@ class Workspace:
         on_event: Callable[[dict[str, Any]], None],
     ) -> Job:
         from langgraph.errors import GraphDrained
+        from langgraph.types import Command
 
         progress = Progress(job.id)
         with self.checkpointer(guard=lease.check) as saver:
             graph = self._graph(job, saver)
             config: Any = {"configurable": {"thread_id": job.id}}
             state = graph.get_state(config)
+            answers = answered(state, job.answers)
+            if job.status == "waiting" and state.interrupts and not answers:
+                return job
             if state.values.get("header"):
                 self._can_go_on(job, state.values["header"], on_event)
             begun = bool(state.next or state.values)
             job = self.store.update(replace(job, status="running", error=None, runs=job.runs + 1))
             try:
+                given: Any = None if begun else {"video": job.video, "span": job.span}
                 events: Any = graph.stream(
-                    None if begun else {"video": job.video, "span": job.span},
+                    Command(resume=answers) if answers else given,
                     config,
                     stream_mode="custom",
                     subgraphs=True,
@@ -187,7 +198,10 @@ class Workspace:
                     for _, event in events:
                         on_event(progress.add(event))
                 lease.check()
-                values = graph.get_state(config).values
+                state = graph.get_state(config)
+                if state.interrupts:
+                    return self._ended(job, progress, saver, lease, status="waiting", answers={})
+                values = state.values
                 timings = progress.timings(job.timings)
                 elapsed = progress.elapsed(job.elapsed, saver.write_seconds)
                 failures = write_results(job, values, self.blobs, timings, elapsed)
@@ -208,13 +222,9 @@ class Workspace:
                 raise
         self.cache.trim(int(self.cache_mb * 1e6))
         self.database.reclaim()
-        if failures:
-            spans = ", ".join(
-                f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures
-            )
-            error_text = f"finished, but these failed and were skipped: {spans}"
-            return self._ended(job, progress, saver, lease, status="done", error=error_text)
-        return self._ended(job, progress, saver, lease, status="done")
+        spans = ", ".join(f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures)
+        skipped = f"finished, but these failed and were skipped: {spans}" if failures else None
+        return self._ended(job, progress, saver, lease, status="done", error=skipped, answers={})
 
     def _graph(self, job: Job, saver: StageCheckpointer) -> CompiledStateGraph[Any, Any, Any, Any]:
         from mediaproc.detect.graph import build_graph
@@ -318,6 +328,41 @@ class Workspace:
             values: dict[str, Any] = self._graph(job, saver).get_state(config).values
             return values
 
+    def questions(self, job: Job) -> list[Asked]:
+        """What an unfinished job waits for a person to answer.
+
+        Raises:
+            StageError: a stage of it is not installed any more.
+        """
+        with self.checkpointer() as saver:
+            config: Any = {"configurable": {"thread_id": job.id}}
+            return asked(self._graph(job, saver).get_state(config))
+
+    def answer(self, job_id: str, node: str, answer: Any) -> Job:
+        """Keep a person's answer, with which the job goes on when it is run next.
+
+        Args:
+            job_id: a job that waits.
+            node: the node that asks.
+            answer: JSON values; what a review takes, see ``mediaproc.detect.stages.reviewing``.
+
+        Raises:
+            JobError: there is no such job, a process runs it, the node asks nothing, or the answer
+                is not one that the review takes.
+        """
+        self.store.get(job_id)
+        with Lease(self.database, job_id) as lease:
+            job = self.store.get(job_id)
+            found = [question for question in self.questions(job) if question.node == node]
+            if not found:
+                raise JobError(f"job {job_id}: node {node!r} asks nothing")
+            try:
+                found[0].check(answer)
+            except ValueError as error:
+                raise JobError(f"job {job_id}: {error}") from None
+            lease.check()
+            return self.store.update(replace(job, answers={**job.answers, found[0].id: answer}))
+
     @contextmanager
     def _housekeeping(self) -> Iterator[Housekeeping]:
         with self.checkpointer() as saver:
@@ -340,7 +385,9 @@ class Workspace:
         from mediaproc.detect.models import ModelStore
 
         if self._model_store is None:
-            self._model_store = ModelStore(self.home / "models", threads=self.threads)
+            self._model_store = ModelStore(
+                self.home / "models", threads=self.threads, chat_models=self.chat_models
+            )
         return self._model_store
 
     def _fingerprints(self) -> FingerprintMemory:

@@ -1,5 +1,6 @@
-"""Pixels in and out: probing, indexing, decoding and encoding video. Knows no graph."""
+"""Pixels and sound: probing, indexing, decoding and encoding video. Knows no graph."""
 
+from mediaproc.media.audio import AUDIO_HZ, decode_audio
 from mediaproc.media.decode import (
     DecodedFrame,
     Decoder,
@@ -18,6 +19,7 @@ from mediaproc.media.probe import VideoInfo, open_video
 from mediaproc.media.sound import Sound
 
 __all__ = [
+    "AUDIO_HZ",
     "PRESETS",
     "AnchorBlock",
     "DecodedFrame",
@@ -34,6 +36,7 @@ __all__ = [
     "Sound",
     "VideoInfo",
     "anchors",
+    "decode_audio",
     "decode_frames",
     "decode_jpeg",
     "encode_jpeg",

@@ -147,6 +147,24 @@ def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
     assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots"]
 
 
+def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
+    plan = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
+    assert [node.id for node in plan.nodes] == ["score_speech", "detect_speech", "transcribe"]
+
+
+def test_analysis_puts_a_node_ahead_of_the_filter_that_reads_what_it_writes() -> None:
+    nodes = """
+  frames: {stage: sample_frames}
+  boxes: {stage: detect_objects, config: {model: "pkg:nudenet/320n.onnx"}}
+  review: {stage: human_review}
+  asked: {stage: escalate_vlm, config: {model: "given:judge"}}
+  track: {stage: track_objects}"""
+    plan = check(parse_profile(f"version: 1\nname: t\nnodes:{nodes}"))
+    read = {node.id: node.inputs.get("detections") for node in plan.nodes}
+    assert read["asked"] == read["review"] == ("boxes",)
+    assert read["track"] == ("review",)
+
+
 def test_analysis_plan_survives_json() -> None:
     plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan

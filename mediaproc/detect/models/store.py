@@ -10,13 +10,16 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mediaproc.detect.models.base import Detector
 from mediaproc.errors import ModelError
 from mediaproc.s3 import s3_client, s3_errors, split_s3_url
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 T = TypeVar("T")
 
@@ -27,11 +30,19 @@ class ModelStore:
     Args:
         folder: where fetched and exported weights are kept.
         threads: threads of one call on the CPU. A fixed number, since results depend on it.
+        chat_models: LangChain chat models that the application hands in, by name.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        threads: int = 1,
+        chat_models: Mapping[str, BaseChatModel] | None = None,
+    ) -> None:
         self.folder = folder
         self.threads = threads
+        self.chat_models = dict(chat_models or {})
         self._loaded: dict[Any, Any] = {}
         self._digests: dict[Any, str] = {}
         self._lock = threading.RLock()

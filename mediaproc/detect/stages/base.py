@@ -25,7 +25,7 @@ import importlib.metadata
 import inspect
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -168,6 +168,7 @@ class StageNeeds:
         model_fields: config fields that name model weights.
         file_fields: config fields that name another file, or none where they are empty. A file
             beside the profile is found by its name.
+        model_folders: config fields that name a folder of weights, or weights to fetch.
         licence: licence of the model or library where it is not the project's own.
     """
 
@@ -176,10 +177,11 @@ class StageNeeds:
     options: tuple[OptionNeeds, ...] = ()
     model_fields: tuple[str, ...] = ()
     file_fields: tuple[str, ...] = ()
+    model_folders: tuple[str, ...] = ()
     licence: str | None = None
 
 
-StageFn = Callable[..., dict[str, Any]]
+StageFn = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)

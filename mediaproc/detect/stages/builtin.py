@@ -8,8 +8,11 @@ from mediaproc.detect.stages import (
     cut_crops,
     detect_objects,
     detect_shots,
+    detect_speech,
     detect_text,
+    escalate_vlm,
     export,
+    human_review,
     match_text,
     measure_exposure,
     moderate,
@@ -23,7 +26,9 @@ from mediaproc.detect.stages import (
     report_html,
     sample_frames,
     score_frames,
+    score_speech,
     track_objects,
+    transcribe,
     zones,
 )
 from mediaproc.detect.stages.base import StageDefinition
@@ -49,6 +54,11 @@ BUILTIN: list[StageDefinition] = [
     measure_exposure.STAGE,
     zones.STAGE,
     moderate.STAGE,
+    score_speech.STAGE,
+    detect_speech.STAGE,
+    transcribe.STAGE,
+    escalate_vlm.STAGE,
+    human_review.STAGE,
     report.STAGE,
     report_html.STAGE,
 ]

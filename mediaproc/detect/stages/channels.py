@@ -10,6 +10,7 @@ from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
+    Answers,
     Crops,
     Detections,
     Events,
@@ -19,10 +20,14 @@ from mediaproc.detect.tables import (
     Matches,
     Overlays,
     Pieces,
+    Reviews,
     Shots,
+    Speech,
+    SpeechScores,
     Texts,
     Totals,
     Tracks,
+    Transcript,
 )
 
 FRAMES = ChannelSpec("frames", Frames)
@@ -43,6 +48,11 @@ PIECES = ChannelSpec("pieces", Pieces, reducer=Pieces.concat, result=False)
 MATCHES = ChannelSpec("matches", Matches, reducer=Matches.concat)
 EXPOSURE = ChannelSpec("exposure", Exposure, reducer=Exposure.concat)
 TOTALS = ChannelSpec("totals", Totals, reducer=Totals.concat)
+SPEECH_SCORES = ChannelSpec("speech_scores", SpeechScores, reducer=SpeechScores.concat)
+SPEECH = ChannelSpec("speech", Speech, reducer=Speech.concat)
+TRANSCRIPT = ChannelSpec("transcript", Transcript, reducer=Transcript.concat)
+ANSWERS = ChannelSpec("answers", Answers, reducer=Answers.concat)
+REVIEWS = ChannelSpec("reviews", Reviews, reducer=Reviews.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
@@ -61,5 +71,20 @@ def tables_serializers(tables: dict[str, type[Rows]]) -> tuple[Serialize, Serial
 
     def deserialize(data: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
         return {c: table.from_json(data[c], blobs) for c, table in tables.items()}
+
+    return serialize, deserialize
+
+
+def evidence_serializers(channel: str, table: type[Rows]) -> tuple[Serialize, Serialize]:
+    """``table_serializers`` for a table whose ``crop`` column refers to blobs.
+
+    The references stand beside the table too, so that they are seen where the table itself is in a
+    blob: whoever takes the table over holds them, and sees that they are there.
+    """
+    serialize_table, deserialize = table_serializers(channel, table)
+
+    def serialize(state: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
+        crops = [crop for crop in state[channel].column("crop") if crop is not None]
+        return {**serialize_table(state, job_id, blobs=blobs), "crops": crops}
 
     return serialize, deserialize

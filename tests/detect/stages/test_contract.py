@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mediaproc.detect.stages.base import (
     list_stages,
     register_stage,
 )
+from tests.chat import fake_model, verdict
 from tests.detect.running import run_profile
 
 NAMES = REGISTRY.names()
@@ -38,7 +40,7 @@ nodes:
   detect_shots: {stage: detect_shots}
   detect_objects:
     stage: detect_objects
-    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
+    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.001}
   detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
   track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
   export: {stage: export}
@@ -46,6 +48,11 @@ nodes:
   measure_exposure: {stage: measure_exposure, config: {of: [matches, tracks, detections]}}
   zones: {stage: zones, config: {lines: ["middle: 0.5,0 0.5,1"]}}
   moderate: {stage: moderate, config: {rules: ["matches.Acme: mild"]}}
+  score_speech: {stage: score_speech}
+  detect_speech: {stage: detect_speech}
+  transcribe: {stage: transcribe, config: {model: WHISPER}}
+  human_review: {stage: human_review, config: {low: 0.0, high: 1.0, max_items: 0}}
+  escalate_vlm: {stage: escalate_vlm, config: {model: "given:judge", low: 0.0, high: 1.0}}
   report: {stage: report}
 """
 
@@ -67,7 +74,9 @@ class Recorded(dict[str, Any]):
 
 
 @pytest.fixture(scope="module")
-def ran(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def ran(
+    squares_clip: Path, tiny_whisper: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What each stage read and wrote in one run of all of them."""
     folder = tmp_path_factory.mktemp("contract")
     reads: dict[str, set[str]] = {}
@@ -81,7 +90,13 @@ def ran(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StageNode, "_call", recording)
-        values, _ = run_profile(folder, squares_clip, ALL, more="segment: {max_s: 3}")
+        values, _ = run_profile(
+            folder,
+            squares_clip,
+            ALL.replace("WHISPER", str(tiny_whisper)),
+            more="segment: {max_s: 3}",
+            chat_models={"judge": fake_model(itertools.repeat(verdict()))},
+        )
     return {"values": values, "reads": reads, "blobs": LocalBlobStore(folder / "blobs")}
 
 
