@@ -8,7 +8,6 @@ from typing import Any
 
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.exports import plain_findings
-from mediaproc.detect.graph import collect_tables
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part, distinct
 from mediaproc.detect.plan import Plan
@@ -18,6 +17,52 @@ from mediaproc.detect.stages.base import REGISTRY
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import Files
 from mediaproc.outputs import Findings
+
+
+def collect_tables(
+    values: Mapping[str, Any], blobs: BlobStore, plan: Plan | None = None
+) -> dict[str, Rows]:
+    """The tables of findings in a finished job's state, by channel, each with all its rows.
+
+    Args:
+        values: ``graph.get_state(config).values``.
+        blobs: where large tables were put.
+        plan: of the job. With it, a node that reads and writes a channel, such as a review, stands
+            for those whose rows it refined, as it does for the nodes behind it.
+
+    Raises:
+        DamageError: two results differ that are of the same node and segment.
+    """
+    found: dict[str, dict[tuple[str, int], Rows]] = {}
+    services = Services(blobs, ModelStore(Path()))  # one, which reads the video's index once
+    parts = distinct(values.get("parts", ()))
+    refined = _refined(plan, {part.node for part in parts}) if plan else set()
+    for part in parts:
+        stage = REGISTRY.get(part.stage)
+        kinds = {c: REGISTRY.channel(c).type for c in stage.io.writes}
+        if not any(issubclass(kind, Rows) for kind in kinds.values()):
+            continue
+        writes = part.open(services.restore(values["header"], {}, "-"))
+        for channel, kind in kinds.items():
+            if issubclass(kind, Rows) and (part.node, channel) not in refined:
+                position = -1 if part.segment is None else part.segment
+                found.setdefault(channel, {})[part.node, position] = writes[channel]
+    return {
+        channel: type(next(iter(tables.values()))).concat([tables[key] for key in sorted(tables)])
+        for channel, tables in sorted(found.items())
+    }
+
+
+def _refined(plan: Plan, ran: set[str]) -> set[tuple[str, str]]:
+    """(node, channel) of what a node that ran has written anew."""
+    return {
+        (producer, channel)
+        for node in plan.nodes
+        if node.id in ran
+        for channel, producers in node.inputs.items()
+        if channel in REGISTRY.get(node.stage).io.writes
+        for producer in producers
+    }
 
 
 def collect_findings(
@@ -37,6 +82,7 @@ def collect_findings(
     header, parts = values["header"], distinct(values.get("parts", ()))
     services = Services(blobs, ModelStore(Path()))
     chosen = _chosen(header, parts, services)
+    refined = set() if nodes else _refined(plan, {part.node for part in parts})
     made: dict[str, list[Rows]] = {}
     seen: dict[str, dict[str, Frames]] = {}
     for node in plan.nodes:
@@ -44,7 +90,9 @@ def collect_findings(
             continue
         own = [part for part in parts if part.node == node.id]
         for channel, rows in collect_tables({**values, "parts": own}, blobs).items():
-            if REGISTRY.channel(channel).result and not isinstance(rows, Files):
+            if (node.id, channel) in refined or isinstance(rows, Files):
+                continue
+            if REGISTRY.channel(channel).result:
                 made.setdefault(channel, []).append(rows)
                 seen.setdefault(channel, {}).update(_seen(plan, node.id, chosen))
     return plain_findings(

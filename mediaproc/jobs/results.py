@@ -43,7 +43,7 @@ def write_results(
         BlobError: a file or a table is missing or damaged in the blob store.
         OutputError: something cannot be written, or two files have one name.
     """
-    from mediaproc.detect.graph import collect_tables
+    from mediaproc.detect.collect import collect_tables
     from mediaproc.detect.plan import Plan
 
     out = Path(job.out_dir)

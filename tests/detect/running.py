@@ -11,7 +11,8 @@ from typing import Any
 from mediaproc.blobs import LocalBlobStore
 from mediaproc.detect.analysis import check
 from mediaproc.detect.checkpoint import open_saver
-from mediaproc.detect.graph import build_graph, collect_tables
+from mediaproc.detect.collect import collect_tables
+from mediaproc.detect.graph import build_graph
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import Profile, parse_profile
 from mediaproc.detect.rows import Rows
