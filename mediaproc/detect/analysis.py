@@ -211,15 +211,23 @@ class _Analysis:
             if all(channel in written for channel in resolve.needed_channels(stage)):
                 continue
             for name in stage.implies:
-                if name in self.specs:
-                    continue
-                spec = self.specs[node]
-                implied = NodeSpec(name, NodeModel(stage=name), spec.at, spec.at)
-                before = list(self.specs.items())
-                position = [key for key, _ in before].index(node)
-                self.specs = dict([*before[:position], (name, implied), *before[position:]])
-                self.stages[name] = self.registry.get(name)
-                self.configs[name] = self.stages[name].filled_config({})
+                self._imply(name, node)
+
+    def _imply(self, name: str, node: str) -> None:
+        """Put a stage in ahead of the node that implies it, and ahead of it what it implies."""
+        if name in self.specs:
+            return
+        spec, stage = self.specs[node], self.registry.get(name)
+        implied = NodeSpec(name, NodeModel(stage=name), spec.at, spec.at)
+        before = list(self.specs.items())
+        position = [key for key, _ in before].index(node)
+        self.specs = dict([*before[:position], (name, implied), *before[position:]])
+        self.stages[name] = stage
+        self.configs[name] = stage.filled_config({})
+        written = {c for other in self.stages.values() for c in other.io.writes}
+        if not all(channel in written for channel in resolve.needed_channels(stage)):
+            for further in stage.implies:
+                self._imply(further, name)
 
     # ---- edges and reads
 
@@ -249,7 +257,12 @@ class _Analysis:
             if other != node and channel in stage.io.writes
         ]
         if self.listed:
-            return [other for other in writers if self.order[other] < self.order[node]]
+            writers = [other for other in writers if self.order[other] < self.order[node]]
+            # A list tells which frames are meant: those chosen last. What can be folded (two
+            # detectors' findings) is left for the profile to say.
+            spec, stage = self.registry.channel(channel), self.stages[node]
+            folded = spec.reducer is not None or channel in stage.io.merges
+            return writers if folded or stage.scope == "video" else writers[-1:]
         # A filter among several writers of its channel comes after those that only write it.
         if channel in self.stages[node].io.writes:
             writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]

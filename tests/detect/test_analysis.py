@@ -141,6 +141,28 @@ def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
     assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots"]
 
 
+def inputs_of(stages: str, node: str) -> dict[str, tuple[str, ...]]:
+    return check(parse_profile(f"version: 1\nname: t\nstages: {stages}")).node(node).inputs
+
+
+def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
+    plan = check(parse_profile("version: 1\nname: t\nstages: [sample_scenes]"))
+    assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots", "sample_scenes"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "chosen"),
+    [
+        ("[sample_frames, filter_frames, detect_text]", "filter_frames"),
+        ("[sample_frames, sample_scenes, detect_text]", "sample_scenes"),
+        ("[sample_scenes, sample_frames, filter_frames, detect_text]", "filter_frames"),
+        ("[sample_frames, detect_text, sample_scenes]", "sample_frames"),
+    ],
+)
+def test_analysis_of_a_list_reads_the_frames_chosen_last(stages: str, chosen: str) -> None:
+    assert inputs_of(stages, "detect_text") == {"frames": (chosen,)}
+
+
 def test_analysis_plan_survives_json() -> None:
     plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan

@@ -6,8 +6,10 @@ from mediaproc.detect.stages import (
     detect_objects,
     detect_shots,
     detect_text,
+    filter_frames,
     report,
     sample_frames,
+    sample_scenes,
     score_frames,
     track_objects,
 )
@@ -15,8 +17,10 @@ from mediaproc.detect.stages.base import StageDefinition
 
 BUILTIN: list[StageDefinition] = [
     sample_frames.STAGE,
+    filter_frames.STAGE,
     score_frames.STAGE,
     detect_shots.STAGE,
+    sample_scenes.STAGE,
     detect_objects.STAGE,
     detect_text.STAGE,
     track_objects.STAGE,

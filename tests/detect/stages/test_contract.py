@@ -34,13 +34,22 @@ NAMES = REGISTRY.names()
 ALL = """
 nodes:
   sample_frames: {stage: sample_frames, config: {fps: 1}}
+  filter_frames: {stage: filter_frames, from: {frames: [sample_frames]}}
   score_frames: {stage: score_frames}
   detect_shots: {stage: detect_shots}
+  sample_scenes: {stage: sample_scenes}
   detect_objects:
     stage: detect_objects
     config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
-  detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
-  track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
+    from: {frames: [filter_frames]}
+  detect_text:
+    stage: detect_text
+    config: {min_confidence: 0.1}
+    from: {frames: [filter_frames]}
+  track_objects:
+    stage: track_objects
+    config: {min_confidence: 0.05, min_iou: 0.0}
+    from: {frames: [filter_frames]}
   report: {stage: report}
 """
 
