@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.tables import Detections, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Codes,
+    Detections,
+    Events,
+    FrameLabels,
+    FrameScores,
+    Motion,
+    Shots,
+    Texts,
+    Tracks,
+)
 
 if TYPE_CHECKING:
     from mediaproc.media import Resample
@@ -229,4 +239,8 @@ class DetectState(TypedDict, total=False):
     texts: Texts
     shots: Shots
     tracks: Tracks
+    events: Events
+    frame_labels: FrameLabels
+    codes: Codes
+    motion: Motion
     report: dict[str, Any]

@@ -163,6 +163,12 @@ def test_analysis_of_a_list_reads_the_frames_chosen_last(stages: str, chosen: st
     assert inputs_of(stages, "detect_text") == {"frames": (chosen,)}
 
 
+def test_analysis_of_a_list_leaves_two_detectors_to_be_chosen_from() -> None:
+    boxes = "detect_objects: {model: 'pkg:nudenet/320n.onnx'}"
+    listed = f"stages: [sample_frames, {boxes}, detect_faces, track_objects]"
+    assert problems(listed) == ["ambiguous-read"]
+
+
 def test_analysis_plan_survives_json() -> None:
     plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from mediaproc.detect.stages import (
+    classify_frames,
+    detect_codes,
+    detect_faces,
+    detect_motion,
     detect_objects,
     detect_shots,
     detect_text,
@@ -11,6 +15,7 @@ from mediaproc.detect.stages import (
     sample_frames,
     sample_scenes,
     score_frames,
+    score_motion,
     track_objects,
 )
 from mediaproc.detect.stages.base import StageDefinition
@@ -22,6 +27,11 @@ BUILTIN: list[StageDefinition] = [
     detect_shots.STAGE,
     sample_scenes.STAGE,
     detect_objects.STAGE,
+    detect_faces.STAGE,
+    classify_frames.STAGE,
+    detect_codes.STAGE,
+    score_motion.STAGE,
+    detect_motion.STAGE,
     detect_text.STAGE,
     track_objects.STAGE,
     report.STAGE,

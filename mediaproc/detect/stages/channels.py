@@ -9,7 +9,17 @@ from mediaproc.blobs import BlobStore
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
-from mediaproc.detect.tables import Detections, Events, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Codes,
+    Detections,
+    Events,
+    FrameLabels,
+    FrameScores,
+    Motion,
+    Shots,
+    Texts,
+    Tracks,
+)
 
 FRAMES = ChannelSpec("frames", Frames)
 FRAME_SCORES = ChannelSpec("frame_scores", FrameScores, reducer=FrameScores.concat)
@@ -18,6 +28,9 @@ TEXTS = ChannelSpec("texts", Texts, reducer=Texts.concat)
 SHOTS = ChannelSpec("shots", Shots, reducer=Shots.concat)
 TRACKS = ChannelSpec("tracks", Tracks, reducer=Tracks.concat)
 EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
+FRAME_LABELS = ChannelSpec("frame_labels", FrameLabels, reducer=FrameLabels.concat)
+CODES = ChannelSpec("codes", Codes, reducer=Codes.concat)
+MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]

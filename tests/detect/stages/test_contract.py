@@ -27,6 +27,7 @@ from mediaproc.detect.stages.base import (
     register_stage,
 )
 from tests.detect.running import run_profile
+from tests.weights import FRAMES
 
 NAMES = REGISTRY.names()
 
@@ -42,6 +43,14 @@ nodes:
     stage: detect_objects
     config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
     from: {frames: [filter_frames]}
+  detect_faces: {stage: detect_faces, from: {frames: [filter_frames]}}
+  classify_frames:
+    stage: classify_frames
+    config: {model: "FRAMES_PT", image_size: 96}
+    from: {frames: [sample_scenes]}
+  detect_codes: {stage: detect_codes, from: {frames: [filter_frames]}}
+  score_motion: {stage: score_motion, from: {frames: [filter_frames]}}
+  detect_motion: {stage: detect_motion}
   detect_text:
     stage: detect_text
     config: {min_confidence: 0.1}
@@ -49,9 +58,9 @@ nodes:
   track_objects:
     stage: track_objects
     config: {min_confidence: 0.05, min_iou: 0.0}
-    from: {frames: [filter_frames]}
+    from: {detections: [detect_objects], frames: [filter_frames]}
   report: {stage: report}
-"""
+""".replace("FRAMES_PT", str(FRAMES))
 
 
 class Recorded(dict[str, Any]):
@@ -129,7 +138,7 @@ def test_contract_report_is_a_plain_document(ran: dict[str, Any]) -> None:
 
 
 def test_registry_names_the_stages_there_are() -> None:
-    with pytest.raises(KeyError, match=r"Unknown stage: 'x'\. Registered: \['detect_objects'"):
+    with pytest.raises(KeyError, match=r"Unknown stage: 'x'\. Registered: \[.*'detect_objects'"):
         get_stage("x")
 
 
