@@ -351,7 +351,12 @@ class _Analysis:
             if other != node and channel in stage.io.writes
         ]
         if self.listed:
-            return [other for other in writers if self.order[other] < self.order[node]]
+            writers = [other for other in writers if self.order[other] < self.order[node]]
+            # A list tells which frames are meant: those chosen last. What can be folded (two
+            # detectors' findings) is left for the profile to say.
+            spec, stage = self.registry.channel(channel), self.stages[node]
+            folded = spec.reducer is not None or channel in stage.io.merges
+            return writers if folded or stage.scope == "video" else writers[-1:]
         # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
         mine = {*self.stages[node].io.writes} - {channel}
         writers = [

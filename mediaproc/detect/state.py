@@ -17,13 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.tables import (
+    Codes,
     Crops,
     Detections,
     Events,
     Exposure,
     Files,
+    FrameLabels,
     FrameScores,
     Matches,
+    Motion,
     Overlays,
     Pieces,
     Shots,
@@ -325,4 +328,7 @@ class DetectState(TypedDict, total=False):
     totals: Totals
     speech_scores: SpeechScores
     speech: Speech
+    frame_labels: FrameLabels
+    codes: Codes
+    motion: Motion
     report: dict[str, Any]

@@ -254,6 +254,44 @@ def _name_problem(name: str) -> str | None:
     return None
 
 
+class FrameLabels(Rows):
+    """What frames show as a whole: a row for each label of a frame, the surest first."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("label", "str", "class name"),
+        Column("class_id", "int", "class number of the model"),
+        Column("confidence", "float", "0..1"),
+    )
+
+
+class Codes(Rows):
+    """QR codes and barcodes read in frames, one row each."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("kind", "str", "kind of code: qr, ean_13, code_128, ..."),
+        Column("text", "str", "what it says"),
+        *_BOX_COLUMNS,
+        Column("quad", "json", "corners as [[x, y] x 4] in pixels, clockwise from its upper left"),
+    )
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
+        return _xyxy(self)
+
+
+class Motion(Rows):
+    """What moves in each frame before a background that stands still."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("share", "float", "share of the frame that moves, 0..1"),
+        Column("boxes", "json", "where: [[x1, y1, x2, y2], ...] in pixels, the largest first"),
+    )
+
+
 class Matches(Rows):
     """Names and words of a list, found in what was read or said; a row for each place."""
 

@@ -32,6 +32,14 @@ def run_profile(
     return run_plan(folder, clip, profile, concurrency=concurrency, chat_models=chat_models)
 
 
+def chosen_frames(values: dict[str, Any], node: str) -> list[int]:
+    """The frame indexes that a node handed on, in the order of the segments."""
+    parts = sorted(
+        (part for part in values["parts"] if part.node == node), key=lambda part: part.segment
+    )
+    return [i for part in parts for i in part.envelope()["data"]["frames"]["indexes"]]
+
+
 def run_plan(
     folder: Path,
     clip: Path,

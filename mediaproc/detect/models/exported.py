@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,12 +72,6 @@ class Header:
     def to_json(self) -> dict[str, Any]:
         """The header as JSON values."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Header:
-        """The header that ``to_json`` gave."""
-        names = {int(number): name for number, name in data["names"].items()}
-        return cls(**{**data, "names": names})
 
 
 class ExportedDetector:

@@ -11,13 +11,16 @@ from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
     Answers,
+    Codes,
     Crops,
     Detections,
     Events,
     Exposure,
     Files,
+    FrameLabels,
     FrameScores,
     Matches,
+    Motion,
     Overlays,
     Pieces,
     Reviews,
@@ -53,6 +56,9 @@ SPEECH = ChannelSpec("speech", Speech, reducer=Speech.concat)
 TRANSCRIPT = ChannelSpec("transcript", Transcript, reducer=Transcript.concat)
 ANSWERS = ChannelSpec("answers", Answers, reducer=Answers.concat)
 REVIEWS = ChannelSpec("reviews", Reviews, reducer=Reviews.concat)
+FRAME_LABELS = ChannelSpec("frame_labels", FrameLabels, reducer=FrameLabels.concat)
+CODES = ChannelSpec("codes", Codes, reducer=Codes.concat)
+MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]

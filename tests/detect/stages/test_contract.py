@@ -29,15 +29,23 @@ from mediaproc.detect.stages.base import (
 )
 from tests.chat import fake_model, verdict
 from tests.detect.running import run_profile
+from tests.weights import FRAMES
 
 NAMES = REGISTRY.names()
 
 # Every shipped stage stands in this profile.
 ALL = """
 stages:
-  - sample_frames: {fps: 1}
   - score_frames
   - detect_shots
+  - sample_scenes
+  - classify_frames: {model: FRAMES, image_size: 96}
+  - sample_frames: {fps: 1}
+  - filter_frames
+  - detect_codes
+  - score_motion
+  - detect_motion
+  - detect_faces
   - detect_objects: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.001}
   - detect_text: {min_confidence: 0.1}
   - track_objects: {min_confidence: 0.05, min_iou: 0.0}
@@ -96,7 +104,7 @@ def ran(
         values, _ = run_profile(
             folder,
             squares_clip,
-            ALL.replace("WHISPER", str(tiny_whisper)),
+            ALL.replace("WHISPER", str(tiny_whisper)).replace("FRAMES", str(FRAMES)),
             more="segment: {max_s: 3}",
             chat_models={"judge": fake_model(itertools.repeat(verdict()))},
         )
