@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mediaproc.detect import resolve
+from mediaproc.detect.companions import accompanied
 from mediaproc.detect.expressions import Expression, ExpressionError, compile_expression
 from mediaproc.detect.plan import Plan, PlanNode, Retry, SegmentSpec
 from mediaproc.detect.profile import Keys, NodeModel, NodeSpec, Problem, Profile
@@ -272,47 +273,21 @@ class _Analysis:
                 self._accompany(self.specs[owner], self.stages[owner])
 
     def _accompany(self, spec: NodeSpec, stage: StageDefinition) -> None:
-        specs = dict(self.specs)
         # A wrong setting was told of already.
         sound = not any(problem.node == spec.id for problem in self.problems)
-        model, forced = spec.model, dict[str, list[str]]()
-        made: list[NodeSpec] = []
-        for number, name in enumerate(stage.companions):
-            companion = self.registry.get(name)
-            fields = {field.name for field in companion.config_fields}
-            reads = companion.io.all_reads()
-            node = f"{spec.id}_{companion.io.writes[0]}"
-            if node in specs:
-                message = f"the name {node!r} is that of a part of {spec.id!r}; take another one"
-                self._say(specs[node].at, "reserved-name", message, specs[node])
-                return
-            update = {
-                "stage": name,
-                "config": {k: v for k, v in model.config.items() if sound and k in fields},
-                "sources": {
-                    **{c: v for c, v in model.sources.items() if c in reads},
-                    **{c: v for c, v in forced.items() if c in reads},
-                },
-                "when": model.when if sound and number == 0 else None,
-                "timeout": None,
-                "position": None,
-            }
-            made.append(NodeSpec(node, model.model_copy(update=update), spec.at, spec.config_at))
-            forced |= {channel: [node] for channel in companion.io.writes}
-        theirs = {c for name in stage.companions for c in self.registry.get(name).io.all_reads()}
-        own = {c: v for c, v in model.sources.items() if c not in theirs}
-        own |= {c: v for c, v in forced.items() if c in stage.io.all_reads()}
+        ahead, rest = accompanied(spec, stage, self.registry, sound=sound)
+        for taken in (each.id for each in ahead if each.id in self.specs):
+            message = f"the name {taken!r} is that of a part of {spec.id!r}; take another one"
+            self._say(self.specs[taken].at, "reserved-name", message, self.specs[taken])
+            return
         self.guards.pop(spec.id, None)
-        self.companions[spec.id] = [each.id for each in made]
-        self.specs = {}
+        self.companions[spec.id] = [each.id for each in ahead]
+        specs, self.specs = self.specs, {}
         for node, known in specs.items():
-            if node != spec.id:
-                self.specs[node] = known
-                continue
-            for each in made:
-                self._node(each)
-            rest = model.model_copy(update={"sources": own, "when": None})
-            self.specs[node] = replace(spec, model=rest)
+            if node == spec.id:
+                for each in ahead:
+                    self._node(each)
+            self.specs[node] = rest if node == spec.id else known
 
     # ---- edges and reads
 

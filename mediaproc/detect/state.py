@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.tables import (
     Codes,
-    Crops,
     Detections,
     Events,
     Exposure,
@@ -27,8 +27,6 @@ from mediaproc.detect.tables import (
     FrameScores,
     Matches,
     Motion,
-    Overlays,
-    Pieces,
     Shots,
     Speech,
     SpeechScores,

@@ -13,14 +13,13 @@ from mediaproc.media.encode import decode_jpeg, encode_jpeg, write_video
 from mediaproc.media.fingerprint import FingerprintMemory, SameVideo, fingerprint, is_same_video
 from mediaproc.media.index import AnchorBlock, FrameIndex, anchors, index_video
 from mediaproc.media.packs import PackIndex, PackWriter, read_frames
-from mediaproc.media.pieces import PRESETS, Encoding, encode_piece, even_size, join_pieces
+from mediaproc.media.pieces import Encoding, encode_piece, even_size, join_pieces
 from mediaproc.media.pool import FramePool
 from mediaproc.media.probe import VideoInfo, open_video
 from mediaproc.media.sound import Sound
 
 __all__ = [
     "AUDIO_HZ",
-    "PRESETS",
     "AnchorBlock",
     "DecodedFrame",
     "Decoder",

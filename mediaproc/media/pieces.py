@@ -32,7 +32,6 @@ _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "b
 _UNSPECIFIED = 2
 # Rounded to the nearest value, and with all columns of the picture in its chroma.
 _SCALER = "flags=bilinear+accurate_rnd+full_chroma_inp"
-PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Encoding:
 
     Attributes:
         crf: constant rate factor of x264, 0..51. Lower is larger and nearer to the frames given.
-        preset: of x264, one of ``PRESETS``: how much time is spent on a smaller file.
+        preset: of x264, such as ``medium``: how much time is spent on a smaller file.
     """
 
     crf: int = 20

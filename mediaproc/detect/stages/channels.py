@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mediaproc.blobs import BlobStore
+from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
     Answers,
     Codes,
-    Crops,
     Detections,
     Events,
     Exposure,
@@ -21,8 +21,6 @@ from mediaproc.detect.tables import (
     FrameScores,
     Matches,
     Motion,
-    Overlays,
-    Pieces,
     Reviews,
     Shots,
     Speech,

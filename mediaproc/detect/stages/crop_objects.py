@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from mediaproc.detect.products import Crops
 from mediaproc.detect.stages import cut_crops, plan_crops
 from mediaproc.detect.stages.base import StageDefinition, StageIO
 from mediaproc.detect.stages.channels import CROPS, FILES, tables_serializers
 from mediaproc.detect.state import DetectState
-from mediaproc.detect.tables import Crops, Files
+from mediaproc.detect.tables import Files
 
 
 def crop_objects(state: DetectState) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.blobs import BlobStore
+from mediaproc.detect.products import Crops
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import CROP_CUTS, table_serializers
 from mediaproc.detect.stages.crop_scores import place_scores, sharpness, whole_score
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Crops, Tracks
+from mediaproc.detect.tables import Tracks
 
 Image = npt.NDArray[np.uint8]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.rows import Rows
+from mediaproc.detect.products import Overlays
 from mediaproc.detect.state import Frames, VideoSource
-from mediaproc.detect.tables import Detections, Overlays, Tracks
+from mediaproc.detect.tables import Detections, Tracks
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -159,17 +159,16 @@ def beyond(sights: Sights, timeline: Timeline, seconds: float) -> Iterator[dict[
             yield _places(frames + 1, end, boxes, far, times, times + seconds)
 
 
-def stay(rows: Rows, starts: Ints, ends: Ints, boxes: Floats) -> dict[str, Any]:
+def fixed(starts: Ints, ends: Ints, boxes: Floats) -> dict[str, Any]:
     """The columns of ``Overlays`` of what stays in its place.
 
     Args:
-        rows: one for each, with the time of its sight.
         starts: first frames, shape (N,).
         ends: frames after the last ones, shape (N,).
         boxes: shape (N, 4), xyxy, pixels.
     """
-    times = rows.column("time_s")
-    return _places(starts, ends, boxes, boxes, times, times)
+    never = np.zeros(len(boxes))
+    return _places(starts, ends, boxes, boxes, never, never)
 
 
 def _places(
@@ -194,7 +193,7 @@ def overlays(
     points: Sequence[Any] | None = None,
     detail: int = 0,
 ) -> Overlays:
-    """A table of what ``follow`` or ``stay`` gave the places of."""
+    """A table of what ``follow``, ``beyond`` or ``fixed`` gave the places of."""
     count = len(places["start_frame"])
     return Overlays(
         {

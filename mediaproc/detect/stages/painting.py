@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mediaproc.detect.tables import Overlays
+from mediaproc.detect.products import Overlays
 
 Image = npt.NDArray[np.uint8]
 
@@ -50,7 +50,7 @@ class Painter:
         )
         self._rows = overlays.take(np.flatnonzero(here))
         self._line_px = max(2, round(min(size_wh) / 270))
-        self._letters_px = max(11, round(min(size_wh) / 32))
+        self._letters_px = max(12, round(min(size_wh) / 27))
 
     def paint(self, image: Image, frame_index: int, time_s: float) -> None:
         """Draw on a frame, shape (H, W, 3), uint8, BGR, in its place."""

@@ -7,30 +7,33 @@ from typing import Any
 
 import numpy as np
 
+from mediaproc.detect.products import Overlays
+from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
 from mediaproc.detect.stages.overlay_spans import (
     Ints,
     Sights,
     Timeline,
+    fixed,
     follow,
     of_labels,
     overlays,
     sampled_after,
-    stay,
     untracked,
 )
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Detections, Events, Overlays, Texts, Tracks
+from mediaproc.detect.tables import Detections, Events, Texts, Tracks
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008,
 # https://jfly.uni-koeln.de/color/), without black.
 _PALETTE = np.array(
     [0xE69F00, 0x56B4E9, 0x009E73, 0xF0E442, 0x0072B2, 0xD55E00, 0xCC79A7], dtype=np.int64
 )
-_TEXT_COLOUR, _EVENT_COLOUR = 0xF5F5F5, 0xD00000
+_TEXT_COLOUR, _ZONE_COLOUR, _EVENT_COLOUR = 0xF5F5F5, 0x00C8C8, 0xD00000
 _LONGEST_TEXT = 60
-SHOWN = ("tracks", "detections", "texts", "events")
+_TOTALS: str = "totals"
+SHOWN = ("tracks", "detections", "texts", "zones", "events")
 
 
 def plan_overlays(
@@ -39,6 +42,9 @@ def plan_overlays(
     """Lay out what was found over the whole video."""
     timeline = Timeline(media)
     shown, found = set(config["show"]), [Overlays.empty()]
+    totals = state.get(_TOTALS)
+    if "zones" in shown and isinstance(totals, Rows):
+        found.append(_zones(totals, timeline))
     if "texts" in shown and "texts" in state:
         found.append(_texts(state["texts"], state, timeline, config))
     tracks = of_labels(state.get("tracks", Tracks.empty()), config["labels"])
@@ -70,7 +76,7 @@ def _detections(
     rows: Detections, state: DetectState, timeline: Timeline, config: dict[str, Any]
 ) -> Overlays:
     frames = rows.column("frame_index")
-    places = stay(rows, frames, _held(frames, state, timeline, config), rows.xyxy)
+    places = fixed(frames, _held(frames, state, timeline, config), rows.xyxy)
     names = [
         f"{label} {confidence:.2f}"
         for label, confidence in zip(
@@ -83,13 +89,30 @@ def _detections(
 def _texts(rows: Texts, state: DetectState, timeline: Timeline, config: dict[str, Any]) -> Overlays:
     boxes = np.stack([rows.column(side) for side in ("x1", "y1", "x2", "y2")], axis=1)
     frames = rows.column("frame_index")
-    places = stay(rows, frames, _held(frames, state, timeline, config), boxes)
+    places = fixed(frames, _held(frames, state, timeline, config), boxes)
     return overlays(
         places,
         "outline",
         labels=[_short(text) for text in rows.column("text")],
         colours=np.full(len(rows), _TEXT_COLOUR, dtype=np.int64),
         points=rows.column("quad"),
+    )
+
+
+def _zones(totals: Rows, timeline: Timeline) -> Overlays:
+    """The lines and areas that something was counted at: totals that tell their corners."""
+    shapes = [row for row in totals.records() if row["values"].get("points")]
+    corners = [np.array(row["values"]["points"], dtype=np.float64) for row in shapes]
+    boxes = np.array([[*points.min(axis=0), *points.max(axis=0)] for points in corners]).reshape(
+        -1, 4
+    )
+    start, end = np.zeros(len(shapes), dtype=np.int64), np.full(len(shapes), len(timeline))
+    return overlays(
+        fixed(start, end, boxes),
+        "outline",
+        labels=[row["label"] for row in shapes],
+        colours=np.full(len(shapes), _ZONE_COLOUR, dtype=np.int64),
+        points=[points.tolist() for points in corners],
     )
 
 
@@ -102,12 +125,8 @@ def _held(frames: Ints, state: DetectState, timeline: Timeline, config: dict[str
 def _events(events: Events, config: dict[str, Any]) -> Overlays:
     kinds = set(config["events"])
     rows = events.take([i for i, kind in enumerate(events.column("kind")) if kind in kinds])
-    places = {
-        **{name: rows.column(name) for name in ("start_frame", "end_frame", "start_s", "end_s")},
-        **dict.fromkeys(
-            ("x1", "y1", "x2", "y2", "to_x1", "to_y1", "to_x2", "to_y2"), np.zeros(len(rows))
-        ),
-    }
+    start, end = rows.column("start_frame"), rows.column("end_frame")
+    places = fixed(start, end, np.zeros((len(rows), 4)))
     names = [
         _short(f"{kind}: {label}")
         for kind, label in zip(rows.column("kind"), rows.column("label"), strict=True)
@@ -165,8 +184,8 @@ STAGE = StageDefinition(
     io=StageIO(
         reads=["video"],
         writes=["overlays"],
-        optional_reads=["frames", "detections", "tracks", "texts", "events"],
-        merges=["frames", "detections", "tracks", "texts", "events"],
+        optional_reads=["frames", "detections", "tracks", "texts", "totals", "events"],
+        merges=["frames", "detections", "tracks", "texts", "totals", "events"],
     ),
     config_fields=FIELDS,
     category="output",

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from mediaproc.detect.products import Overlays
 from mediaproc.detect.stages.base import REGISTRY, StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
 from mediaproc.detect.stages.overlay_spans import (
     Sights,
     Timeline,
     beyond,
+    fixed,
     follow,
     grown,
     of_labels,
     overlays,
-    stay,
     untracked,
 )
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Overlays
 
 # A failure of a stage that writes one of these leaves frames of which nothing is known.
 _RELIED_ON = {"frames", "detections", "tracks"}
@@ -42,7 +44,7 @@ def plan_redaction(
         frames = lone.column("frame_index")
         start = timeline.before(frames, config["extend_s"])
         end = timeline.after(frames, config["extend_s"])
-        places.append(stay(lone, start, end, grown(lone.xyxy, config["margin"])))
+        places.append(fixed(start, end, grown(lone.xyxy, config["margin"])))
     found = [overlays(each, **style) for each in places]
     found.append(_unknown(state, timeline, style))
     return {"overlays": Overlays.concat(found)}
@@ -50,28 +52,15 @@ def plan_redaction(
 
 def _unknown(state: DetectState, timeline: Timeline, style: dict[str, Any]) -> Overlays:
     """The whole picture, where a stage failed that would have told what is in it."""
+    spans = [
+        timeline.between(failure["start_s"], failure["end_s"])
+        for failure in state.get("failures", [])
+        if _RELIED_ON & {*REGISTRY.get(failure["stage"]).io.writes}
+    ]
     video = state["video"]
-    rows = []
-    for failure in state.get("failures", []):
-        if _RELIED_ON & {*REGISTRY.get(failure["stage"]).io.writes}:
-            start, end = timeline.between(failure["start_s"], failure["end_s"])
-            box = {"x1": 0.0, "y1": 0.0, "x2": float(video.width), "y2": float(video.height)}
-            rows.append(
-                {
-                    "node": "",
-                    "label": "",
-                    "colour": 0,
-                    "points": None,
-                    "start_frame": start,
-                    "end_frame": end,
-                    "start_s": 0.0,
-                    "end_s": 0.0,
-                    **style,
-                    **box,
-                    **{f"to_{side}": value for side, value in box.items()},
-                }
-            )
-    return Overlays.from_records(rows)
+    boxes = np.tile(np.array([0.0, 0.0, video.width, video.height]), (len(spans), 1))
+    bounds = np.array(spans, dtype=np.int64).reshape(-1, 2)
+    return overlays(fixed(bounds[:, 0], bounds[:, 1], boxes), **style)
 
 
 _SERIALIZE, _DESERIALIZE = table_serializers("overlays", Overlays)
@@ -84,7 +73,7 @@ FIELDS = [
         "How it is hidden. fill paints it black: the others leave a hint of what was there.",
         options=["pixelate", "blur", "fill"],
     ),
-    StageConfigField("labels", "list[str]", [], "Classes to hide; empty for all that are tracked."),
+    StageConfigField("labels", "list[str]", [], "Classes to hide; empty for all that are found."),
     StageConfigField(
         "margin",
         "float",

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.blobs import BlobStore
+from mediaproc.detect.products import Pieces
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import PIECES, table_serializers
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Pieces
 
 
 def render_pieces(
@@ -29,16 +29,18 @@ def render_pieces(
     from mediaproc.media import Encoding, encode_piece
 
     segment, video = state["segment"], state["video"]
+    size_wh = video.width, video.height
     encoding = Encoding(config["crf"], config["preset"])
     done, total = 0, sum(end - start for start, end in segment.blocks)
     rows = []
     for start, end in segment.blocks:
-        painter = Painter(state["overlays"], start, end, (video.width, video.height))
+        painter = Painter(state["overlays"], start, end, size_wh)
 
         def painted(
             painter: Painter = painter, start: int = start, end: int = end
         ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-            for frame in media.images(range(start, end)):
+            # Of one size, also where that of the source changes on the way.
+            for frame in media.images(range(start, end), size_wh=size_wh):
                 painter.paint(frame.image, frame.index, frame.time_s)
                 yield frame.pts, frame.image
 

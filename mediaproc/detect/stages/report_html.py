@@ -114,7 +114,7 @@ class _View:
             found.append(("Flagged moments", f"{len(self._flags):,}"))
         brands = {row["label"] for row in self._rows("exposure")}
         if "exposure" in self._tables:
-            found.append(("Brands and classes seen", f"{len(brands):,}"))
+            found.append(("Brands and classes", f"{len(brands):,}"))
         if report["objects"]:
             found.append(("Kinds of objects", f"{len({o['label'] for o in report['objects']}):,}"))
         if report["tracks"]:
@@ -135,7 +135,7 @@ class _View:
             if len(spans) > 500:  # narrower than a bar can be
                 spans = [Span(s.start_s, s.start_s, s.title) for s in spans]
             lanes.append(Lane("Shots", spans, *_SHOTS))
-        lanes += _by(self._flags, lambda row: row["label"], _FLAG)
+        lanes += _by(self._flags, lambda row: f"flagged: {row['label']}", _FLAG)
         colours = iter(_COLOURS * _MOST_LANES)
         exposure = self._rows("exposure")
         for lane in _by(exposure, lambda row: row["label"], ""):

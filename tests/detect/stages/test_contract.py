@@ -60,11 +60,11 @@ stages:
   - human_review: {low: 0.0, high: 1.0, max_items: 0}
   - redact: {labels: []}
   - render_video
-  - crop_objects
-  - contact_sheet
+  - crop_objects: {min_size_px: 1}
+  - contact_sheet: {width_px: 64}
   - export
   - report
-  - report_html
+  - report_html: {width_px: 64}
 """
 
 
