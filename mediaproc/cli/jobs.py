@@ -81,6 +81,42 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def events(job_id: JobId, as_json: AsJson = False) -> None:
+    """Tell what happened in the runs of a job."""
+    found = open_workspace().events(job_id)
+    if as_json:
+        show_json(found)
+        return
+    for event in found:
+        print(f"{event['at']}  run {event['run']}  {_told(event)}")
+
+
+def _told(event: dict[str, Any]) -> str:
+    """An event in words."""
+    kind = event["type"]
+    if kind == "began":
+        return f"began: process {event['process']} on {event['host']}"
+    if kind == "opened":
+        video = event["video"]
+        size = f"{video['width']}x{video['height']}"
+        return f"opened: {video['duration_s']:.1f} s, {video['frame_count']} frames of {size}"
+    if kind == "node":
+        found = "".join(f", {count} {channel}" for channel, count in event["items"].items())
+        reused = f", {event['reused']} of {event['blocks']} blocks reused" * bool(event["reused"])
+        calls = f"{event['calls']} of {event['of']} calls"
+        return f"{event['node']}: {calls}, {event['seconds']:.3f} s{found}{reused}"
+    if kind == "failure":
+        return f"failure: {event['node']} is skipped: {event['error']}"
+    if kind == "ended":
+        return f"ended: {event['status']}" + (f": {event['error']}" if event["error"] else "")
+    if kind == "elsewhere":
+        return f"elsewhere: last digits may differ: {'; '.join(event['changes'])}"
+    if kind == "without_video":
+        return f"without_video: goes on with kept frames: {event['why']}"
+    return str(kind)
+
+
+@app.command()
 def rm(job_id: JobId) -> None:
     """Forget a job, its checkpoints and blobs; its results stay where they are."""
     job = open_workspace().remove(job_id)

@@ -13,6 +13,7 @@ from mediaproc.blobs import BlobStore, LocalBlobStore
 from mediaproc.errors import JobError, MediaError, MediaprocError
 from mediaproc.jobs.cache import DatabaseCache
 from mediaproc.jobs.database import open_database
+from mediaproc.jobs.events import EventLog
 from mediaproc.jobs.housekeeping import Housekeeping
 from mediaproc.jobs.lease import Holder, Lease, holder, request_cancel
 from mediaproc.jobs.ledger import BlobLedger, LedgeredBlobStore
@@ -73,6 +74,7 @@ class Workspace:
         self.retention_days = retention_days
         self.database = open_database(database or home / "jobs.db")
         self.store = JobStore(self.database)
+        self.log = EventLog(self.database)
         self.ledger = BlobLedger(self.database)
         self.blobs = blobs or LocalBlobStore(home / "blobs")
         self.cache_mb = cache_mb
@@ -173,6 +175,12 @@ class Workspace:
         from langgraph.types import Command
 
         progress = Progress(job.id)
+        notes: list[dict[str, Any]] = []
+
+        def noted(event: dict[str, Any]) -> None:
+            notes.append(event)
+            on_event(event)
+
         with self.checkpointer(guard=lease.check) as saver:
             graph = self._graph(job, saver)
             config: Any = {"configurable": {"thread_id": job.id}}
@@ -181,9 +189,12 @@ class Workspace:
             if job.status == "waiting" and state.interrupts and not answers:
                 return job
             if state.values.get("header"):
-                self._can_go_on(job, state.values["header"], on_event)
+                self._can_go_on(job, state.values["header"], noted)
             begun = bool(state.next or state.values)
             job = self.store.update(replace(job, status="running", error=None, runs=job.runs + 1))
+            self.log.began(job)
+            for event in notes:
+                self.log.heard(job, event, progress)
             try:
                 given: Any = None if begun else {"video": job.video, "span": job.span}
                 events: Any = graph.stream(
@@ -196,7 +207,9 @@ class Workspace:
                 )
                 with closing(events):  # its threads end before the saver does, whatever happens
                     for _, event in events:
-                        on_event(progress.add(event))
+                        told = progress.add(event)
+                        self.log.heard(job, told, progress)
+                        on_event(told)
                 lease.check()
                 state = graph.get_state(config)
                 if state.interrupts:
@@ -300,6 +313,18 @@ class Workspace:
         dead = job.status == "running" and self.running(job.id) is None
         return replace(job, status="interrupted") if dead else job
 
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What happened in the runs of a job, oldest first; see ``EventLog``.
+
+        Returns:
+            Events, each with its ``type``, its ``run``, from 1, and the time ``at`` which it came.
+
+        Raises:
+            JobError: there is no such job.
+        """
+        self.store.get(job_id)
+        return self.log.of(job_id)
+
     def running(self, job_id: str) -> Holder | None:
         """The process that runs a job now, or None."""
         return holder(self.database, job_id)
@@ -379,7 +404,9 @@ class Workspace:
         lease.check()  # who lost the job writes nothing more, this least of all
         changes["timings"] = progress.timings(job.timings)
         changes["elapsed"] = progress.elapsed(job.elapsed, saver.write_seconds)
-        return self.store.update(replace(job, **changes))
+        ended = replace(job, **changes)
+        self.log.ended(ended, progress)
+        return self.store.update(ended)
 
     def _models(self) -> ModelStore:
         from mediaproc.detect.models import ModelStore

@@ -131,3 +131,19 @@ def test_cli_jobs_cancel_of_a_job_that_is_not_there_says_so() -> None:
     done = call("jobs", "cancel", "nope")
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no job 'nope'" in done.stderr
+
+
+def test_cli_jobs_events_tells_each_run(tmp_path: Path, squares_clip: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [sample_frames, report]\n")
+    out = str(tmp_path / "out")
+    call("detect", "-p", str(profile), str(squares_clip), "--out", out, "--job-id", "a")
+    lines = [line.split("  ", 2) for line in call("jobs", "events", "a").stdout.splitlines()]
+    assert {run for _, run, _ in lines} == {"run 1"}
+    said = [text for *_, text in lines]
+    assert said[0].startswith("began: process ")
+    assert said[1] == "opened: 6.0 s, 150 frames of 320x240"
+    assert said[2].startswith("sample_frames: 1 of 1 calls, ")
+    assert said[-1] == "ended: done"
+    data = json.loads(call("jobs", "events", "a", "--json").stdout)
+    assert [event["at"] for event in data] == [at for at, *_ in lines]
