@@ -174,7 +174,7 @@ def timeline(
     cuts: Sequence[float] = (),
     truths: Sequence[Stretches] = (),
 ) -> Image.Image:
-    """Stretches of time, a lane for each subject; where the truth is known, a dark line tells it."""
+    """Stretches of time, a lane for each subject; known truths as dark lines."""
     picture = Image.new("RGB", (WIDTH, LANE * len(lanes) + 40), PAPER)
     draw = ImageDraw.Draw(picture)
     reach = WIDTH - GUTTER - 20
