@@ -196,7 +196,7 @@ STAGE = StageDefinition(
             "list[str]",
             [],
             "Rules of your own, as 'LABEL >= 0.6: severe'. A label is one of detections, or "
-            "'matches.BRAND', 'frame_classes.LABEL', 'transcript.words'. They take the place of "
+            "'matches.BRAND', 'frame_labels.LABEL', 'transcript.words'. They take the place of "
             "the policy's rules for the same label; of several, the gravest that holds counts.",
         ),
         StageConfigField(
