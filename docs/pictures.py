@@ -174,7 +174,7 @@ def timeline(
     cuts: Sequence[float] = (),
     truths: Sequence[Stretches] = (),
 ) -> Image.Image:
-    """Stretches of time, a lane for each subject; a dark line tells the truth where known."""
+    """Stretches of time, a lane for each subject; known truths as dark lines."""
     picture = Image.new("RGB", (WIDTH, LANE * len(lanes) + 40), PAPER)
     draw = ImageDraw.Draw(picture)
     reach = WIDTH - GUTTER - 20

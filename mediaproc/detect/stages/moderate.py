@@ -56,15 +56,14 @@ def check(config: dict[str, Any]) -> Iterable[tuple[str, str]]:
         needed = "mild, moderate, severe"
         yield "severities", f"policy {config['policy']!r} needs {needed}; add them, or policy: none"
         return
-    try:
-        rules = policy_rules(config["policy"], config["rules"], severities)
-        for rule in rules:
+    for line in config["rules"]:
+        try:
+            (rule,) = parse_rules([line], severities)
             if rule.source == "transcript":
                 parse_terms([rule.label])
-    except (RuleError, TermError) as error:
-        yield "rules", str(error)
-        return
-    if not rules:
+        except (RuleError, TermError) as error:
+            yield "rules", str(error)
+    if not config["rules"] and not POLICIES[config["policy"]]:
         yield "rules", "give at least one rule, or a policy"
 
 
@@ -197,7 +196,7 @@ STAGE = StageDefinition(
             "list[str]",
             [],
             "Rules of your own, as 'LABEL >= 0.6: severe'. A label is one of detections, or "
-            "'matches.BRAND', 'frame_classes.LABEL', 'transcript.words'. They take the place of "
+            "'matches.BRAND', 'frame_labels.LABEL', 'transcript.words'. They take the place of "
             "the policy's rules for the same label; of several, the gravest that holds counts.",
         ),
         StageConfigField(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # Where labels come from; a rule that names none is about detections.
-SOURCES = ("detections", "frame_classes", "matches", "transcript")
+SOURCES = ("detections", "frame_labels", "matches", "transcript")
 
 _FORM = "'LABEL >= 0.6: severity' or 'SOURCE.LABEL >= 0.6: severity'"
 _RULE = re.compile(

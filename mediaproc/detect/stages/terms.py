@@ -100,7 +100,7 @@ class TermFinder:
 
     Args:
         aliases: what to look for.
-        min_score: lowest score, 0..1.
+        min_score: lowest score, above 0 up to 1.
         inside_words: whether terms of at least 5 characters are also found inside of words.
     """
 
@@ -108,6 +108,7 @@ class TermFinder:
         self._aliases = [(alias, _folded(alias.letters)) for alias in aliases]
         self._min_score = min_score
         self._inside = inside_words
+        self._longest = max((self._lengths(len(a.letters))[1] for a, _ in self._aliases), default=0)
         self._known: dict[str, list[Hit]] = {}
 
     def find(self, text: str) -> list[Hit]:
@@ -122,15 +123,21 @@ class TermFinder:
         letters = "".join(letter for letter, _ in pairs)
         places = [place for _, place in pairs]
         borders = _borders(text, places)
+        windows: dict[int, dict[int, list[_Window]]] = {}
         hits = []
         for alias, folded in self._aliases:
             least = _HARD
             if len(alias.letters) >= _INSIDE_FROM:
                 least = _INSIDE if self._inside else _SOFT
-            for start, end in self._windows(len(alias.letters), borders, least):
-                score = _score(alias.letters, folded, letters[start:end], self._min_score)
-                if score >= self._min_score:
-                    hits.append(Hit(alias, score, places[start], places[end - 1] + 1))
+            if least not in windows:
+                windows[least] = _windows(letters, borders, least, self._longest)
+            shortest, longest = self._lengths(len(alias.letters))
+            for length in range(shortest, longest + 1):
+                for window in windows[least].get(length, ()):
+                    score = _score(alias.letters, folded, window, self._min_score)
+                    if score >= self._min_score:
+                        start, end = places[window.start], places[window.start + length - 1] + 1
+                        hits.append(Hit(alias, score, start, end))
         hits.sort(key=lambda h: (-h.score * len(h.alias.letters), -h.score, h.start, h.end))
         kept: list[Hit] = []
         for hit in hits:
@@ -138,27 +145,48 @@ class TermFinder:
                 kept.append(hit)
         return sorted(kept, key=lambda hit: hit.start)
 
-    def _windows(self, length: int, borders: list[int], least: int) -> Iterator[tuple[int, int]]:
+    def _lengths(self, length: int) -> tuple[int, int]:
+        """Shortest and longest run of characters that a spelling of a length may be read as."""
         shortest = max(1, math.floor(length * self._min_score) - _SLACK)
-        longest = math.ceil(length / max(self._min_score, 0.01)) + _SLACK
-        stops = [place for place, kind in enumerate(borders) if kind >= least]
-        for start in stops:
-            for end in stops:
-                if shortest <= end - start <= longest:
-                    yield start, end
+        return shortest, math.ceil(length / self._min_score) + _SLACK
 
 
-def _score(letters: str, folded: str, read: str, least: float) -> float:
-    """How well ``read`` fits, 0..1; what is below ``least`` may come out as 0."""
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A run of whole words of a line: where its letters begin, as they are and folded."""
+
+    start: int
+    letters: str
+    folded: str
+
+
+def _windows(
+    letters: str, borders: list[int], least: int, longest: int
+) -> dict[int, list[_Window]]:
+    """The runs of words of a line, by their length, up to the longest that is of use."""
+    stops = [place for place, kind in enumerate(borders) if kind >= least]
+    found: dict[int, list[_Window]] = {}
+    for position, start in enumerate(stops):
+        for end in stops[position + 1 :]:
+            if end - start > longest:
+                break
+            read = letters[start:end]
+            found.setdefault(end - start, []).append(_Window(start, read, _folded(read)))
+    return found
+
+
+def _score(letters: str, folded: str, window: _Window, least: float) -> float:
+    """How well a place fits, 0..1; what is below ``least`` may come out as 0."""
     from rapidfuzz.distance import Levenshtein
 
-    if letters == read:
+    if letters == window.letters:
         return 1.0
-    longer = max(len(letters), len(read))
-    apart = Levenshtein.distance(folded, _folded(read))
-    if 1 - apart / longer < least:
+    longer = max(len(letters), len(window.letters))
+    most = math.floor((1 - least) * longer + 1e-9)
+    apart = Levenshtein.distance(folded, window.folded, score_cutoff=most)
+    if apart > most:
         return 0.0
-    explained = max(0, Levenshtein.distance(letters, read) - apart)
+    explained = max(0, Levenshtein.distance(letters, window.letters) - apart)
     return 1 - (apart + explained * _CONFUSED) / longer
 
 

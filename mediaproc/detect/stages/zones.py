@@ -73,13 +73,15 @@ def check(config: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "lines", "give at least one line or one of areas"
     names: set[str] = set()
     for field, corners in (("lines", 2), ("areas", 3)):
-        try:
-            for shape in parse_shapes(config[field], corners=corners):
-                if shape.name in names:
-                    yield field, f"the name {shape.name!r} is given twice"
-                names.add(shape.name)
-        except ZoneError as error:
-            yield field, str(error)
+        for setting in config[field]:
+            try:
+                (shape,) = parse_shapes([setting], corners=corners)
+            except ZoneError as error:
+                yield field, str(error)
+                continue
+            if shape.name in names:
+                yield field, f"the name {shape.name!r} is given twice"
+            names.add(shape.name)
 
 
 def _paths(tracks: Tracks, config: dict[str, Any]) -> Iterator[Path]:

@@ -165,7 +165,7 @@ def test_moderate_own_rules_take_the_place_of_those_of_the_policy() -> None:
         ("GUN>=.5:mild", "detections", "GUN", 0.5),
         ("Dr. Oetker >= 1: mild", "detections", "Dr. Oetker", 1.0),
         ("matches.Dr. Oetker: mild", "matches", "Dr. Oetker", 0.0),
-        ("frame_classes.a:b >= 0.25: mild", "frame_classes", "a:b", 0.25),
+        ("frame_labels.a:b >= 0.25: mild", "frame_labels", "a:b", 0.25),
         ("transcript.shut up: mild", "transcript", "shut up", 0.0),
     ],
 )

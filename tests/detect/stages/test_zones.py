@@ -324,6 +324,10 @@ def test_zones_settings_that_make_no_shape_are_told(config: dict[str, Any], mess
     assert message in "\n".join(problems("zones", **config))
 
 
+def test_zones_tell_of_every_shape_that_is_none() -> None:
+    assert len(problems("zones", lines=["a", "b: 0,0", "c: 0,0 1,1"], areas=["d: 0,0 1,1"])) == 3
+
+
 def test_zones_outside_of_the_frame_are_an_error_that_names_its_size() -> None:
     with pytest.raises(StageError, match=r"zones: 'far' lies outside of the frame, .* 640x360"):
         one((1, 1), lines=["far: 700,5 900,5"])
