@@ -16,13 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.tables import (
+    Answers,
     Detections,
     FrameScores,
+    Reviews,
     Shots,
     Speech,
     SpeechScores,
     Texts,
     Tracks,
+    Transcript,
 )
 
 if TYPE_CHECKING:
@@ -267,4 +270,7 @@ class DetectState(TypedDict, total=False):
     tracks: Tracks
     speech_scores: SpeechScores
     speech: Speech
+    transcript: Transcript
+    answers: Answers
+    reviews: Reviews
     report: dict[str, Any]

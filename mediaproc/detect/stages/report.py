@@ -19,6 +19,7 @@ from mediaproc.detect.findings import (
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import REPORT
+from mediaproc.detect.stages.report_voices import READS, voices
 from mediaproc.detect.state import DetectState, Frames
 
 Row = dict[str, Any]
@@ -74,6 +75,7 @@ def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
             for (node, number), rows in _grouped(state, "tracks", lambda row: row["track_id"])
         ],
         texts=_texts(state, gap),
+        **voices(state),
         failures=[
             Failure(
                 node=failure["node"],
@@ -150,8 +152,8 @@ STAGE = StageDefinition(
     io=StageIO(
         reads=["video"],
         writes=["report"],
-        optional_reads=["frames", "shots", "detections", "tracks", "texts"],
-        merges=["frames", "shots", "detections", "tracks", "texts"],
+        optional_reads=["frames", "shots", "detections", "tracks", "texts", *READS],
+        merges=["frames", "shots", "detections", "tracks", "texts", *READS],
     ),
     config_fields=[
         StageConfigField(
