@@ -134,7 +134,7 @@ def _talk(question: Asked) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     try:
-        text = typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text()
+        text = sys.stdin.read() if str(path) == "-" else path.read_text()
         return json.loads(text)
     except (OSError, ValueError) as error:
         raise JobError(f"{path}: cannot be read as JSON: {error}") from error

@@ -256,7 +256,6 @@ class _Builder:
                 stage_node.runnable(),
                 retry_policy=_retry_policy(node),
                 error_handler=stage_node.failed if node.on_error == "skip" else None,
-                timeout=node.timeout_s,
             )
             inside = [p for p in node.predecessors if p in ids]
             followed.update(inside)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +67,7 @@ class StageNode:
                 with self.services.stage_calls, spent.counting():
                     update = self._call(view, state)
                     if inspect.iscoroutine(update):
-                        update = asyncio.run(update)
+                        update = asyncio.run(self._in_time(update))
             except (GraphBubbleUp, MediaprocError):
                 raise
             except Exception as error:
@@ -85,7 +85,7 @@ class StageNode:
         for view in await asyncio.to_thread(lambda: [*self._views(known, state, config)]):
             try:
                 with spent.counting():
-                    update = await self._call(view, state)
+                    update = await self._in_time(self._call(view, state))
             except (GraphBubbleUp, MediaprocError):
                 raise
             except Exception as error:
@@ -132,6 +132,21 @@ class StageNode:
             ask=interrupt,
         )
         return function(view, **keywords)
+
+    async def _in_time(self, update: Awaitable[Any]) -> Any:
+        """What an async stage returns. Its ``timeout:`` is kept here, for sync graphs too.
+
+        LangGraph keeps timeouts in async graphs alone, and refuses them in sync ones.
+        """
+        limit = asyncio.timeout(self.node.timeout_s)
+        try:
+            async with limit:
+                return await update
+        except TimeoutError as error:
+            if not limit.expired():
+                raise  # the stage's own
+            said = f"{self}: not done within its timeout of {self.node.timeout_s:g} s"
+            raise StageError(said) from error
 
     def _progress(self, state: Mapping[str, Any]) -> Callable[[int, int], None]:
         write = get_stream_writer()

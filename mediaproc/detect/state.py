@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.tables import (
+    Answers,
     Codes,
     Detections,
     Events,
@@ -27,12 +28,14 @@ from mediaproc.detect.tables import (
     FrameScores,
     Matches,
     Motion,
+    Reviews,
     Shots,
     Speech,
     SpeechScores,
     Texts,
     Totals,
     Tracks,
+    Transcript,
 )
 
 if TYPE_CHECKING:
@@ -329,4 +332,7 @@ class DetectState(TypedDict, total=False):
     frame_labels: FrameLabels
     codes: Codes
     motion: Motion
+    transcript: Transcript
+    answers: Answers
+    reviews: Reviews
     report: dict[str, Any]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ import pytest
 from langgraph.types import Command
 
 from mediaproc.blobs import BlobRef
+from mediaproc.cli import main
 from mediaproc.detect.analysis import check
 from mediaproc.detect.graph import build_graph
 from mediaproc.detect.models import ModelStore
@@ -198,14 +200,30 @@ def test_questions_of_several_nodes_are_answered_one_by_one(
     assert workspace.run(job).status == "done"
 
 
-def cli(*arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mediaproc", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        input=said,
-    )
+class Said(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Cli = Callable[..., Said]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs a command in this process, with ``said`` as its input."""
+
+    def run(*arguments: str, said: str = "") -> Said:
+        monkeypatch.setattr(sys, "argv", ["mediaproc", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        wrote = capsys.readouterr()
+        return Said(int(ended.value.code or 0), wrote.out, wrote.err)
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +234,9 @@ def begun(faces_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     out = folder / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDIAPROC_HOME", str(folder / "home"))
-        profile, clip = str(folder / "p.yaml"), str(faces_clip)
-        done = cli("detect", "-p", profile, clip, "--job-id", "w", "--out", str(out))
+        command = [sys.executable, "-m", "mediaproc", "detect", "-p", str(folder / "p.yaml")]
+        command += [str(faces_clip), "--job-id", "w", "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stderr
     return folder / "home", out, done.stderr
 
@@ -232,7 +251,7 @@ def results(begun: tuple[Path, Path, str]) -> Path:
 
 
 def test_questions_the_command_line_says_how_to_answer(
-    begun: tuple[Path, Path, str], results: Path
+    begun: tuple[Path, Path, str], results: Path, cli: Cli
 ) -> None:
     said = begun[2]
     assert "mediaproc: w goes on once it is answered: mediaproc review w" in said
@@ -245,7 +264,9 @@ def test_questions_the_command_line_says_how_to_answer(
     assert shown["asks"][0]["node"] == "review"
 
 
-def test_questions_are_answered_one_after_the_other(results: Path, tmp_path: Path) -> None:
+def test_questions_are_answered_one_after_the_other(
+    results: Path, tmp_path: Path, cli: Cli
+) -> None:
     listed = cli("review", "w", "--list", "--json", "--pictures", str(tmp_path / "pictures"))
     items = json.loads(listed.stdout)["items"]
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) == len(items)
@@ -267,9 +288,8 @@ def test_questions_are_answered_one_after_the_other(results: Path, tmp_path: Pat
     ],
     ids=["accept", "reject", "file"],
 )
-@pytest.mark.slow
 def test_questions_are_answered_all_at_once(
-    results: Path, arguments: list[str], said: str, left: bool
+    results: Path, cli: Cli, arguments: list[str], said: str, left: bool
 ) -> None:
     done = cli("review", "w", *arguments, said=said)
     assert done.returncode == 0, done.stderr
@@ -288,9 +308,8 @@ def test_questions_are_answered_all_at_once(
     ],
     ids=["item", "node", "file", "both", "silence", "job"],
 )
-@pytest.mark.slow
 def test_questions_the_command_line_refuses_in_one_line(
-    results: Path, arguments: list[str], code: int, said: str
+    results: Path, cli: Cli, arguments: list[str], code: int, said: str
 ) -> None:
     done = cli("review", *arguments)
     assert (done.returncode, said in done.stderr.splitlines()[-1]) == (code, True)

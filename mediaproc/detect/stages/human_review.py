@@ -91,7 +91,7 @@ def _doubts(state: DetectState, config: dict[str, Any]) -> list[Doubt]:
 
 def _answers(state: DetectState) -> dict[str, dict[str, Any]]:
     """What a model said about a row, by the row's key."""
-    table: Rows | None = state.get("answers")  # type: ignore[assignment]
+    table: Rows | None = state.get("answers")
     rows = [] if table is None else table.records()
     return {key: row for row in rows for key in row["keys"]}
 

@@ -35,36 +35,63 @@ NAMES = REGISTRY.names()
 
 # Every shipped stage stands in this profile.
 ALL = """
-stages:
-  - score_frames
-  - detect_shots
-  - sample_scenes
-  - classify_frames: {model: FRAMES, image_size: 96}
-  - sample_frames: {fps: 1}
-  - filter_frames
-  - detect_codes
-  - score_motion
-  - detect_motion
-  - detect_faces
-  - detect_objects: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.001}
-  - detect_text: {min_confidence: 0.1}
-  - track_objects: {min_confidence: 0.05, min_iou: 0.0}
-  - score_speech
-  - detect_speech
-  - transcribe: {model: WHISPER}
-  - match_text: {terms: [Acme]}
-  - measure_exposure: {of: [matches, tracks, detections]}
-  - zones: {lines: ["middle: 0.5,0 0.5,1"]}
-  - moderate: {rules: ["matches.Acme: mild"]}
-  - escalate_vlm: {model: "given:judge", low: 0.0, high: 1.0}
-  - human_review: {low: 0.0, high: 1.0, max_items: 0}
-  - redact: {labels: []}
-  - render_video
-  - crop_objects: {min_size_px: 1}
-  - contact_sheet: {width_px: 64}
-  - export
-  - report
-  - report_html: {width_px: 64}
+nodes:
+  score_frames: {stage: score_frames}
+  detect_shots: {stage: detect_shots}
+  sample_scenes: {stage: sample_scenes}
+  classify_frames:
+    stage: classify_frames
+    config: {model: FRAMES, image_size: 96}
+    from: {frames: [sample_scenes]}
+  sample_frames: {stage: sample_frames, config: {fps: 1}}
+  filter_frames: {stage: filter_frames, from: {frames: [sample_frames]}}
+  detect_codes: {stage: detect_codes, from: {frames: [filter_frames]}}
+  score_motion: {stage: score_motion, from: {frames: [filter_frames]}}
+  detect_motion: {stage: detect_motion}
+  detect_faces: {stage: detect_faces, from: {frames: [filter_frames]}}
+  detect_objects:
+    stage: detect_objects
+    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.001}
+    from: {frames: [filter_frames]}
+  detect_text:
+    stage: detect_text
+    config: {min_confidence: 0.1}
+    from: {frames: [filter_frames]}
+  track_objects:
+    stage: track_objects
+    config: {min_confidence: 0.05, min_iou: 0.0}
+    from: {detections: [detect_objects], frames: [filter_frames]}
+  score_speech: {stage: score_speech}
+  detect_speech: {stage: detect_speech}
+  transcribe: {stage: transcribe, config: {model: WHISPER}}
+  match_text: {stage: match_text, config: {terms: [Acme]}}
+  measure_exposure:
+    stage: measure_exposure
+    config: {of: [matches, tracks, detections]}
+    from: {frames: [filter_frames], detections: [detect_objects], matches: [match_text]}
+  zones:
+    stage: zones
+    config: {lines: ["middle: 0.5,0 0.5,1"]}
+    from: {frames: [filter_frames]}
+  moderate:
+    stage: moderate
+    config: {rules: ["matches.Acme: mild"]}
+    from: {frames: [filter_frames], detections: [detect_objects], matches: [match_text]}
+  escalate_vlm:
+    stage: escalate_vlm
+    config: {model: "given:judge", low: 0.0, high: 1.0}
+    from: {frames: [filter_frames], detections: [detect_objects], matches: [match_text]}
+  human_review:
+    stage: human_review
+    config: {low: 0.0, high: 1.0, max_items: 0}
+    from: {frames: [filter_frames], detections: [detect_objects]}
+  redact: {stage: redact}
+  render_video: {stage: render_video}
+  crop_objects: {stage: crop_objects, config: {min_size_px: 1}}
+  contact_sheet: {stage: contact_sheet, config: {width_px: 64}}
+  export: {stage: export}
+  report: {stage: report}
+  report_html: {stage: report_html, config: {width_px: 64}}
 """
 
 
