@@ -21,6 +21,8 @@ STAGE = StageDefinition(
     serialize_fn=_SERIALIZE,
     deserialize_fn=_DESERIALIZE,
     scope="video",
+    # Joining takes seconds, and a whole video would push much else out of the cache.
+    cached=False,
     channels=[FILES],
     companions=(plan_redaction.STAGE.name, render_pieces.STAGE.name),
 )
