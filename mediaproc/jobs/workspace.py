@@ -208,8 +208,8 @@ class Workspace:
                 with closing(events):  # its threads end before the saver does, whatever happens
                     for _, event in events:
                         told = progress.add(event)
+                        on_event(told)  # first: it may want to stop ahead of the next stage
                         self.log.heard(job, told, progress)
-                        on_event(told)
                 lease.check()
                 state = graph.get_state(config)
                 if state.interrupts:
