@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaproc.errors import BlobError
+from mediaproc.timing import timed
 
 _KEY = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})")
 # Seconds before the second read of an object that came short or wrong, doubling up to the longest.
@@ -97,9 +98,10 @@ class BlobStore(ABC):
         Raises:
             BlobError: the store did not take it.
         """
-        ref = BlobRef.of(data)
-        if not self._has(ref.key, ref.size) or not self._sound(ref):
-            self._write(ref.key, data)
+        with timed("store"):
+            ref = BlobRef.of(data)
+            if not self._has(ref.key, ref.size) or not self._sound(ref):
+                self._write(ref.key, data)
         return ref
 
     def put_file(self, path: Path) -> BlobRef:
@@ -140,13 +142,8 @@ class BlobStore(ABC):
         Raises:
             BlobError: they are missing or damaged; the text names the object and the store.
         """
-
-        def fault(data: bytes) -> str:
-            if len(data) != ref.size:
-                return f"it has {len(data)} bytes and should have {ref.size}"
-            return "" if BlobRef.of(data) == ref else "its bytes do not match its digest"
-
-        return self._right(ref.key, lambda: self._read(ref.key), fault)
+        with timed("store"):
+            return self._checked(ref)
 
     def get_range(self, ref: BlobRef, start: int, length: int) -> bytes:
         """``length`` bytes of ``ref`` from byte ``start`` on, by one read.
@@ -169,7 +166,8 @@ class BlobStore(ABC):
             short = len(data) != length
             return f"{len(data)} bytes came of {length} from {start} on" if short else ""
 
-        return self._right(ref.key, lambda: self._read(ref.key, (start, length)), fault)
+        with timed("store"):
+            return self._right(ref.key, lambda: self._read(ref.key, (start, length)), fault)
 
     def copy_to(self, ref: BlobRef, path: Path) -> None:
         """Write the bytes behind ``ref`` into a file, piece by piece, and check their digest.
@@ -232,10 +230,18 @@ class BlobStore(ABC):
         if ref.size > CHECKED_BYTES:
             return True
         try:
-            self.get(ref)
+            self._checked(ref)
         except BlobError:
             return False
         return True
+
+    def _checked(self, ref: BlobRef) -> bytes:
+        def fault(data: bytes) -> str:
+            if len(data) != ref.size:
+                return f"it has {len(data)} bytes and should have {ref.size}"
+            return "" if BlobRef.of(data) == ref else "its bytes do not match its digest"
+
+        return self._right(ref.key, lambda: self._read(ref.key), fault)
 
     def _right(self, key: str, read: Callable[[], bytes], fault: Callable[[bytes], str]) -> bytes:
         """What ``read`` gives once ``fault`` finds nothing wrong with it."""

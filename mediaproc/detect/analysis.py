@@ -115,9 +115,12 @@ class _Analysis:
             at = spec.at if self.listed else (*spec.at, "stage")
             self._say(at, "unknown-stage", f"unknown stage {spec.model.stage!r}; {hint}")
             return
+        said = len(self.problems)
         self.stages[spec.id] = stage
         self._config(spec, stage)
         self._needs(spec, stage)
+        if len(self.problems) == said:
+            self._settled(spec, stage)
         if spec.model.timeout is not None and not stage.is_async:
             self._say(
                 (*spec.at, "timeout"),
@@ -156,10 +159,34 @@ class _Analysis:
         for name in stage.needs.model_fields:
             if isinstance(config.get(name), str):
                 config[name] = self._model(spec, name, config[name])
+        for name in stage.needs.file_fields:
+            if isinstance(config.get(name), str) and config[name]:
+                config[name] = self._file(spec, name, config[name])
+        for name in stage.needs.model_folders:
+            if isinstance(config.get(name), str):
+                config[name] = self._model_folder(spec, name, config[name])
         self.configs[spec.id] = {
             name: float(value) if fields[name].type == "float" and isinstance(value, int) else value
             for name, value in config.items()
         }
+
+    def _settled(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        """What follows from a whole configuration whose values are legal each by itself."""
+        config = dict(self.configs[spec.id])
+        for field, message in stage.check_fn(config) if stage.check_fn is not None else ():
+            at = (*spec.config_at, field) if field in spec.model.config else spec.at
+            self._say(at, "bad-value", f"{field}: {message}", spec, field=field)
+        self.stages[spec.id] = stage.under(config)
+
+    def _file(self, spec: NodeSpec, field: str, name: str) -> str:
+        """A file's whole path; a problem where there is no such file."""
+        path = Path(name).expanduser()
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_file():
+                return str(candidate.resolve())
+        message = f"{field}: no file {name!r}, neither here nor beside the profile"
+        self._say((*spec.config_at, field), "missing-file", message, spec, field=field)
+        return name
 
     def _model(self, spec: NodeSpec, field: str, model: str) -> str:
         """The ``model:`` value with a file's whole path; a problem where there is no such file."""
@@ -188,6 +215,17 @@ class _Analysis:
         self._say(at, "missing-model", message, spec, field=field)
         return model
 
+    def _model_folder(self, spec: NodeSpec, field: str, model: str) -> str:
+        """The whole path of a folder of weights; a name without a slash may be one to fetch."""
+        path = Path(model).expanduser()
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_dir():
+                return str(candidate.resolve())
+        if path.name != model:
+            message = f"{field}: no folder {model!r}, neither here nor beside the profile"
+            self._say((*spec.config_at, field), "missing-model", message, spec, field=field)
+        return model
+
     def _needs(self, spec: NodeSpec, stage: StageDefinition) -> None:
         config = stage.filled_config(spec.model.config)
         wanted = [(spec.at, "", stage.needs.extra, stage.needs.packages)]
@@ -210,7 +248,9 @@ class _Analysis:
         """Put in the stages that others imply, where nothing writes what those read."""
         if self.profile.edges is not None:
             return
-        for node, stage in list(self.stages.items()):
+        waiting = list(self.stages)
+        for node in waiting:
+            stage = self.stages[node]
             written = {c for other in self.stages.values() for c in other.io.writes}
             if all(channel in written for channel in resolve.needed_channels(stage)):
                 continue
@@ -224,6 +264,7 @@ class _Analysis:
                 self.specs = dict([*before[:position], (name, implied), *before[position:]])
                 self.stages[name] = self.registry.get(name)
                 self.configs[name] = self.stages[name].filled_config({})
+                waiting.append(name)  # which may imply others
 
     def _accompanied(self) -> None:
         """Put in the nodes that work ahead of others."""
@@ -285,7 +326,20 @@ class _Analysis:
             if other != node and channel in stage.io.writes
         ]
         if self.listed:
-            return [other for other in writers if self.order[other] < self.order[node]]
+            writers = [other for other in writers if self.order[other] < self.order[node]]
+            # A list tells which frames are meant: those chosen last. What can be folded (two
+            # detectors' findings) is left for the profile to say.
+            spec, stage = self.registry.channel(channel), self.stages[node]
+            folded = spec.reducer is not None or channel in stage.io.merges
+            return writers if folded or stage.scope == "video" else writers[-1:]
+        # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
+        mine = {*self.stages[node].io.writes} - {channel}
+        writers = [
+            w
+            for w in writers
+            if channel not in self.stages[w].io.all_reads()
+            or not mine & {*self.stages[w].io.all_reads()}
+        ]
         # A filter among several writers of its channel comes after those that only write it.
         if channel in self.stages[node].io.writes:
             writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]

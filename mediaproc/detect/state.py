@@ -17,7 +17,26 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.products import Crops, Overlays, Pieces
-from mediaproc.detect.tables import Detections, Events, Files, FrameScores, Shots, Texts, Tracks
+from mediaproc.detect.tables import (
+    Answers,
+    Codes,
+    Detections,
+    Events,
+    Exposure,
+    Files,
+    FrameLabels,
+    FrameScores,
+    Matches,
+    Motion,
+    Reviews,
+    Shots,
+    Speech,
+    SpeechScores,
+    Texts,
+    Totals,
+    Tracks,
+    Transcript,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -80,6 +99,33 @@ class VideoSource(MediaSource, Protocol):
 
     def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
         """The file, open for reading its packets; MediaError where it is another one by now."""
+
+
+class AudioSource(Protocol):
+    """The ``media`` service as stages that listen see it.
+
+    Only the video itself holds sound: kept frames do not.
+    """
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has an audio track."""
+        ...
+
+    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
+        """The sound between two times, in seconds from the first frame.
+
+        Shape (N,), float32, -1..1, mono, ``mediaproc.media.AUDIO_HZ`` samples per second; silence
+        where the track has nothing, N = 0 without a track.
+        """
+        ...
+
+    def end_s(self, frame_index: int) -> float:
+        """Seconds from the first frame to the end of a frame."""
+        ...
+
+    def frame_at(self, time_s: float) -> tuple[int, int]:
+        """Index and PTS of the frame on screen at a time; the first or last one outside."""
         ...
 
 
@@ -235,16 +281,35 @@ class Segment:
         return self.blocks[-1][1]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of frames that a job looks at: the whole video, or a part that was asked for.
+
+    Attributes:
+        start_frame: first frame.
+        end_frame: frame after the last one.
+        start_s: time of the first frame, seconds.
+        end_s: time at which the last frame ends, seconds.
+    """
+
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+
+
 class DetectState(TypedDict, total=False):
     """What a stage sees: the given values, and the channels that its node reads.
 
     The builder adds the channels of the profile's stages; those of the shipped stages stand here.
-    ``segment`` is there in segment scope; ``failures`` in video scope: what failed so far and was
-    skipped, because the profile says ``on_error: skip``.
+    ``segment`` is there in segment scope. In video scope there are ``spans``, ascending and apart
+    from each other, and ``failures``: what failed so far and was skipped, because the profile says
+    ``on_error: skip``.
     """
 
     video: Video
     segment: Segment
+    spans: tuple[Span, ...]
     failures: list[dict[str, Any]]
     frames: Frames
     frame_scores: FrameScores
@@ -259,4 +324,15 @@ class DetectState(TypedDict, total=False):
     overlays: Overlays
     pieces: Pieces
     files: Files
+    matches: Matches
+    exposure: Exposure
+    totals: Totals
+    speech_scores: SpeechScores
+    speech: Speech
+    frame_labels: FrameLabels
+    codes: Codes
+    motion: Motion
+    transcript: Transcript
+    answers: Answers
+    reviews: Reviews
     report: dict[str, Any]

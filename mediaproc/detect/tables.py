@@ -80,11 +80,15 @@ class Texts(Rows):
 
 
 class FrameScores(Rows):
-    """How each frame differs from the one before it; what shots are decided from."""
+    """How each frame differs from the one after it; what shots are decided from."""
 
     columns = (
         *_FRAME_COLUMNS,
-        Column("content", "float", "mean change of hue, saturation and value, 0..255"),
+        Column(
+            "change",
+            "float",
+            "mean change of hue, saturation and value to the next frame, 0..255; 0 in the last one",
+        ),
         Column("luma", "float", "mean brightness, 0..255"),
     )
 
@@ -189,6 +193,178 @@ def _name_problem(name: str) -> str | None:
     if name.lower() in _RESERVED or (len(parts) == 1 and name.lower().endswith(".parquet")):
         return "is that of a result of every job"
     return None
+
+
+class FrameLabels(Rows):
+    """What frames show as a whole: a row for each label of a frame, the surest first."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("label", "str", "class name"),
+        Column("class_id", "int", "class number of the model"),
+        Column("confidence", "float", "0..1"),
+    )
+
+
+class Codes(Rows):
+    """QR codes and barcodes read in frames, one row each."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("kind", "str", "kind of code: qr, ean_13, code_128, ..."),
+        Column("text", "str", "what it says"),
+        *_BOX_COLUMNS,
+        Column("quad", "json", "corners as [[x, y] x 4] in pixels, clockwise from its upper left"),
+    )
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
+        return _xyxy(self)
+
+
+class Motion(Rows):
+    """What moves in each frame before a background that stands still."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("share", "float", "share of the frame that moves, 0..1"),
+        Column("boxes", "json", "where: [[x1, y1, x2, y2], ...] in pixels, the largest first"),
+    )
+
+
+class Matches(Rows):
+    """Names and words of a list, found in what was read or said; a row for each place."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("label", "str", "the brand, name or list that it stands for"),
+        Column("alias", "str", "the spelling of the list that was found"),
+        Column("text", "str", "the line in which it was found"),
+        Column("source", "str", "what the line is: texts (read) or transcript (said)"),
+        Column("score", "float", "0..1: how well the spelling fits; 1 where letter for letter"),
+        Column("confidence", "float", "0..1: of the line"),
+        *_BOX_COLUMNS,
+    )
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels; 0 of what was said."""
+        return _xyxy(self)
+
+
+class Exposure(Rows):
+    """Stretches of time in which a brand or class is on screen."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("label", "str", "brand or class"),
+        Column("pts", "int", "presentation time stamp of the first frame"),
+        Column("start_frame", "int", "first frame"),
+        Column("end_frame", "int", "frame after the last one"),
+        Column("start_s", "float", "time of the first frame, seconds"),
+        Column("end_s", "float", "time at which the last frame ends, seconds"),
+        Column("seen_s", "float", "seconds of it in which it was seen, bridged gaps left out"),
+        Column("sights", "int", "sampled frames in which it was seen"),
+        Column("area_share", "float", "0..1: mean share of the frame, while seen"),
+        Column("prominence", "float", "0..1: mean prominence, while seen"),
+        Column("confidence", "float", "0..1: mean confidence of the sights"),
+        Column("peak_frame", "int", "sampled frame of the highest prominence"),
+    )
+
+
+class Totals(Rows):
+    """Sums over a whole video: what a stage has to tell a report, one row for each subject."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("topic", "str", "what is summed up: exposure, flag, zone, ..."),
+        Column("label", "str", "what it is about: a brand, a class, a zone, a rule"),
+        Column("values", "json", "the sums as an object of numbers and texts; units in the names"),
+    )
+
+
+class SpeechScores(Rows):
+    """How likely each 32 ms of sound are speech; what stretches of speech are decided from."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("frame_index", "int", "the frame on screen when the window begins"),
+        Column("pts", "int", "presentation time stamp of that frame"),
+        Column("time_s", "float", "when the window begins, seconds from the first frame"),
+        Column("speech", "float", "0..1"),
+    )
+
+
+_STRETCH_COLUMNS = (
+    Column("node", "str", "id of the node that made the row"),
+    Column("pts", "int", "presentation time stamp of the frame on screen when it begins"),
+    Column("start_frame", "int", "the frame on screen when it begins"),
+    Column("end_frame", "int", "frame after the last one on screen"),
+    Column("start_s", "float", "when it begins, seconds from the first frame"),
+    Column("end_s", "float", "when it ends, seconds from the first frame"),
+)
+
+
+class Speech(Rows):
+    """Stretches of sound in which somebody speaks."""
+
+    columns = (*_STRETCH_COLUMNS, Column("confidence", "float", "mean likelihood of speech, 0..1"))
+
+
+class Transcript(Rows):
+    """What is said, a row for each phrase."""
+
+    columns = (
+        *_STRETCH_COLUMNS,
+        Column("text", "str", "what was said"),
+        Column("language", "str", "ISO 639-1 code of the language spoken"),
+        Column("confidence", "float", "mean probability of its words, 0..1"),
+        Column("words", "json", "[[word, start_s, end_s, confidence], ...]"),
+    )
+
+
+class Answers(Rows):
+    """What a model with more insight said about rows that were uncertain, one question each."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("source", "str", "the channel of the row in question"),
+        Column("maker", "str", "id of the node that made that row"),
+        Column("keys", "json", "keys of the rows that the answer is about, for review"),
+        Column("label", "str", "what the row says"),
+        Column("confidence", "float", "how sure the row is, 0..1"),
+        Column("box", "json", "[x1, y1, x2, y2] in pixels, or null for the whole frame"),
+        Column("question", "str", "what was asked"),
+        Column("answer", "str", "yes, no, unsure, unreadable, or not_asked: beyond the budget"),
+        Column("answer_label", "str", "what it is instead, where the model says so"),
+        Column("score", "float", "how sure the model is, 0..1"),
+        Column("reason", "str", "why, in the model's words; or why it could not be read"),
+        Column("input_tokens", "int", "tokens of the question, all tries included"),
+        Column("output_tokens", "int", "tokens of the answer, all tries included"),
+        Column("cost", "float", "what it cost, by the prices of the profile"),
+        Column("model", "str", "the model asked"),
+        Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
+    )
+
+
+class Reviews(Rows):
+    """What a person, or a model that was trusted, decided about rows that were open."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("source", "str", "the channel of the row in question"),
+        Column("maker", "str", "id of the node that made that row"),
+        Column("keys", "json", "keys of the rows that the decision is about"),
+        Column("label", "str", "what the row says"),
+        Column("confidence", "float", "how sure or grave the row is, 0..1"),
+        Column("box", "json", "[x1, y1, x2, y2] in pixels, or null for the whole frame"),
+        Column("decision", "str", "accept, reject, correct, or leave: still open"),
+        Column("new_label", "str", "what it is instead, where it is corrected"),
+        Column("note", "str", "why, in the words of who decided"),
+        Column("by", "str", "who decided: a person or a model; nobody where it was not asked"),
+        Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
+    )
 
 
 def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:

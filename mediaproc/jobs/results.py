@@ -21,7 +21,11 @@ _PACKAGES = ("mediaproc", "langgraph", "av", "onnxruntime", "rapidocr", "torch",
 
 
 def write_results(
-    job: Job, values: Mapping[str, Any], blobs: BlobStore, timings: Mapping[str, Any]
+    job: Job,
+    values: Mapping[str, Any],
+    blobs: BlobStore,
+    timings: Mapping[str, Any],
+    elapsed: Mapping[str, float],
 ) -> list[dict[str, Any]]:
     """Write the report, the tables, the stages' files and ``run.json`` into the job's folder.
 
@@ -30,6 +34,7 @@ def write_results(
         values: the state of its finished graph.
         blobs: where large tables and files are.
         timings: what each node took, over all runs.
+        elapsed: seconds in all and of writing checkpoints, over all runs.
 
     Returns:
         What failed and was skipped.
@@ -38,10 +43,11 @@ def write_results(
         BlobError: a file or a table is missing or damaged in the blob store.
         OutputError: something cannot be written, or two files have one name.
     """
-    from mediaproc.detect.graph import collect_tables
+    from mediaproc.detect.collect import collect_tables
+    from mediaproc.detect.plan import Plan
 
     out = Path(job.out_dir)
-    tables = collect_tables(values, blobs)
+    tables = collect_tables(values, blobs, Plan.from_json(job.plan))
     files = tables.pop("files", Files.empty()).records()
     _check_names(files)
     for file in files:
@@ -63,6 +69,7 @@ def write_results(
         "plan": job.plan,
         "runs": job.runs,
         "segments": len(values["segments"]),
+        "seconds": dict(elapsed),
         "nodes": timings,
         "files": [
             {"node": f["node"], "name": f["name"], "media_type": f["media_type"], **f["blob"]}
