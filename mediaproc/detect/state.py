@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.tables import (
+    CameraMotion,
     Codes,
     Detections,
     Events,
@@ -243,4 +244,5 @@ class DetectState(TypedDict, total=False):
     frame_labels: FrameLabels
     codes: Codes
     motion: Motion
+    camera: CameraMotion
     report: dict[str, Any]

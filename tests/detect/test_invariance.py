@@ -47,6 +47,7 @@ nodes:
     stage: detect_text
     when: "any(detections, confidence > 0.4)"
     from: {{frames: [few], detections: [boxes]}}
+  camera: {{stage: track_camera}}
   track: {{stage: track_objects, from: {{detections: [boxes], frames: [frames]}}}}
   report: {{stage: report}}
 """
@@ -111,6 +112,7 @@ def test_invariance_is_not_that_of_empty_results(folder: Path) -> None:
     assert len(rows["texts"]) >= 5
     assert len(rows["frame_labels"]) == 12
     assert len(rows["motion"]) >= 50
+    assert len(rows["camera"]) == 300
     assert len(rows["events"]) >= 1
     assert [shot["start_frame"] for shot in expected["report"]["shots"]] == [0, 70, 160, 235]
 

@@ -16,6 +16,7 @@ from mediaproc.detect.stages import (
     sample_scenes,
     score_frames,
     score_motion,
+    track_camera,
     track_objects,
 )
 from mediaproc.detect.stages.base import StageDefinition
@@ -33,6 +34,7 @@ BUILTIN: list[StageDefinition] = [
     score_motion.STAGE,
     detect_motion.STAGE,
     detect_text.STAGE,
+    track_camera.STAGE,
     track_objects.STAGE,
     report.STAGE,
 ]

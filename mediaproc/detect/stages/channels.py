@@ -10,6 +10,7 @@ from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
+    CameraMotion,
     Codes,
     Detections,
     Events,
@@ -31,6 +32,7 @@ EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
 FRAME_LABELS = ChannelSpec("frame_labels", FrameLabels, reducer=FrameLabels.concat)
 CODES = ChannelSpec("codes", Codes, reducer=Codes.concat)
 MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
+CAMERA = ChannelSpec("camera", CameraMotion, reducer=CameraMotion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
