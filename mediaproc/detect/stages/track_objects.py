@@ -245,8 +245,9 @@ STAGE = StageDefinition(
             "tracker",
             "str",
             "bytetrack",
-            "bytetrack: also uses weak sights; sort: the fastest and simplest; ocsort: for what "
-            "turns and is hidden a while; cbiou: for what moves far between sampled frames.",
+            "bytetrack: prolongs tracks by weak sights too; sort: the simplest; ocsort: for what "
+            "turns while it is hidden, by sights of min_confidence alone; cbiou: for what moves "
+            "far between frames.",
             options=["bytetrack", "sort", "ocsort", "cbiou"],
         ),
         StageConfigField(
