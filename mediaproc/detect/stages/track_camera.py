@@ -24,6 +24,9 @@ _CORNERS = 300
 _FEWEST = 12
 # Distance within which a corner agrees, pixels of the small image.
 _AGREES_PX = 1.5
+# A picture of which no place moves farther, in pixels of the small image, stands still: what is
+# measured then is noise, which would add up over hours.
+_STILL_PX = 0.3
 
 Grey = npt.NDArray[np.uint8]
 
@@ -50,7 +53,7 @@ def track_camera(
                     "frame_index": frame.index,
                     "pts": frame.pts,
                     "time_s": frame.time_s,
-                    **_row(move, config["min_agreement"], scale),
+                    **_row(move, size, config["min_agreement"], scale),
                 }
             )
         before = grey
@@ -86,12 +89,21 @@ def moved(before: Grey, now: Grey) -> tuple[npt.NDArray[np.float64], float] | No
 
 
 def _row(
-    move: tuple[npt.NDArray[np.float64], float] | None, min_agreement: float, scale: float
+    move: tuple[npt.NDArray[np.float64], float] | None,
+    size_wh: tuple[int, int],
+    min_agreement: float,
+    scale: float,
 ) -> dict[str, float]:
     """The movement in pixels of the source; none where the corners do not agree on one."""
+    still = {"dx": 0.0, "dy": 0.0, "scale": 1.0, "angle": 0.0}
     if move is None or move[1] < min_agreement:
-        return {"dx": 0.0, "dy": 0.0, "scale": 1.0, "angle": 0.0, "agreement": 0.0}
+        return {**still, "agreement": 0.0}
     matrix, agreement = move
+    width, height = size_wh
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64)
+    away = corners @ matrix[:, :2].T + matrix[:, 2] - corners
+    if float(np.abs(away).max()) < _STILL_PX:
+        return {**still, "agreement": agreement}
     turn = complex(matrix[0, 0], matrix[1, 0])
     return {
         "dx": float(matrix[0, 2]) * scale,

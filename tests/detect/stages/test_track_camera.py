@@ -112,6 +112,20 @@ def test_track_camera_at_a_cut_tells_that_it_does_not_know(
     assert (rows[75]["dx"], rows[75]["scale"]) == (0, 1)
 
 
+def test_track_camera_that_stands_still_does_not_drift(tmp_path: Path) -> None:
+    noise = np.random.default_rng(3)
+    images = (
+        (seen(0)[0].astype(np.float64) + noise.normal(0, 4, (360, 640, 3))).clip(0, 255)
+        for _ in range(30)
+    )
+    frames = (image.astype(np.uint8) for image in images)
+    options = {"crf": "28"}
+    write_video(tmp_path / "a.mp4", frames, fps=Fraction(25), size_wh=SIZE_WH, options=options)
+    rows = measured(tmp_path, tmp_path / "a.mp4").records()
+    assert all(row["agreement"] > 0.5 for row in rows[1:])
+    assert {(row["dx"], row["dy"], row["scale"], row["angle"]) for row in rows} == {(0, 0, 1, 0)}
+
+
 @pytest.mark.parametrize("size_wh", [(640, 360), (66, 98)])
 def test_track_camera_of_a_picture_without_corners_is_not_known(size_wh: tuple[int, int]) -> None:
     plain = np.full((size_wh[1], size_wh[0]), 90, dtype=np.uint8)
