@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.tables import (
     Answers,
+    CameraMotion,
     Codes,
     Detections,
     Events,
@@ -335,4 +336,5 @@ class DetectState(TypedDict, total=False):
     transcript: Transcript
     answers: Answers
     reviews: Reviews
+    camera: CameraMotion
     report: dict[str, Any]

@@ -12,6 +12,7 @@ from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
     Answers,
+    CameraMotion,
     Codes,
     Detections,
     Events,
@@ -57,6 +58,7 @@ REVIEWS = ChannelSpec("reviews", Reviews, reducer=Reviews.concat)
 FRAME_LABELS = ChannelSpec("frame_labels", FrameLabels, reducer=FrameLabels.concat)
 CODES = ChannelSpec("codes", Codes, reducer=Codes.concat)
 MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
+CAMERA = ChannelSpec("camera", CameraMotion, reducer=CameraMotion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
