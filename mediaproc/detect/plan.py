@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mediaproc.detect.stages.base import Scope
+from mediaproc.detect.stages.base import REGISTRY, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The plan that ``to_json`` gave."""
+        """The plan that ``to_json`` gave, with the defaults of fields that stages got since."""
         return cls(
             name=data["name"],
             segment=SegmentSpec(**data["segment"]),
@@ -134,6 +134,7 @@ class Plan:
                 PlanNode(
                     **{
                         **n,
+                        "config": _with_new_fields(n["stage"], n["config"]),
                         "predecessors": tuple(n["predecessors"]),
                         "required": tuple(n["required"]),
                         "inputs": {c: tuple(ids) for c, ids in n["inputs"].items()},
@@ -144,3 +145,10 @@ class Plan:
                 for n in data["nodes"]
             ),
         )
+
+
+def _with_new_fields(stage: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a plan that may have been made before a stage got all its fields."""
+    if stage not in REGISTRY.names():
+        return config  # whoever builds a graph of it says so
+    return {**REGISTRY.get(stage).filled_config(config), **config}
