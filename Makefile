@@ -10,7 +10,7 @@ UNLOCKED := ^(-e |mediaproc|torch|torchvision|triton|scikit-video|cuda-|nvidia-(
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo detect test test-fast kills check format schema pictures lock
+.PHONY: help setup demo detect test test-fast kills bench check format schema pictures lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
@@ -42,6 +42,9 @@ test-fast: $(STAMP) ## run the tests that take no more than a few seconds each
 
 kills: $(STAMP) ## kill jobs at random moments and resume them: make kills KILLS=50 STORAGE=local
 	$(BIN)/python -m tests.reliability.kills --kills $(KILLS) --storage $(STORAGE)
+
+bench: $(STAMP) ## measure speed, memory and storage beside peers; half an hour: make bench PARTS=objects
+	$(BIN)/python bench/run.py $(PARTS)
 
 check: $(STAMP) ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,10 @@ from mediaproc.detect.profile import Profile, load_profile
 from mediaproc.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 # Holds the blobs of graphs that run outside of jobs, which no removed job may take along.
 GRAPHS = "graph:"
 
-__all__ = ["build_graph", "load_profile", "open_checkpointer", "open_workspace"]
+__all__ = ["build_graph", "export", "load_profile", "open_checkpointer", "open_workspace"]
 
 
 def build_graph(
@@ -29,6 +33,7 @@ def build_graph(
     *,
     checkpointer: BaseCheckpointSaver[Any] | None = None,
     blobs: BlobStore | None = None,
+    chat_models: Mapping[str, BaseChatModel] | None = None,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph of a profile, with models, blobs and concurrency from the settings.
 
@@ -36,6 +41,7 @@ def build_graph(
         profile: what ``load_profile`` gave.
         checkpointer: what ``open_checkpointer`` gave, any other LangGraph saver, or None.
         blobs: where stages keep binary data; the settings' store where None.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
 
     Returns:
         A graph that takes ``{"video": path}`` and returns ``{"report": {...}}``, sync and async.
@@ -52,7 +58,9 @@ def build_graph(
     return graph.build_graph(
         profile,
         blobs=blobs or open_workspace().blobs_of(GRAPHS),
-        models=ModelStore(settings.home / "models", threads=settings.threads),
+        models=ModelStore(
+            settings.home / "models", threads=settings.threads, chat_models=chat_models
+        ),
         checkpointer=checkpointer,
         concurrency=settings.concurrency,
         fingerprints=FingerprintMemory(settings.home / "fingerprints.sqlite"),
@@ -66,11 +74,60 @@ def open_checkpointer() -> Iterator[StageCheckpointer]:
         yield saver
 
 
-def open_workspace(*, concurrency: int | None = None) -> Workspace:
+def export(
+    job_id: str,
+    format: str,
+    path: Path | str,
+    *,
+    table: str | None = None,
+    nodes: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> dict[str, int]:
+    """Write what a finished job found in another format; ``mediaproc export`` in Python.
+
+    Args:
+        job_id: the job's id.
+        format: ``json``, ``coco``, ...: ``mediaproc export --list`` tells all, with their options.
+        path: the file or folder to make.
+        table: the table to write; what the format takes by itself where None.
+        nodes: take the rows of these nodes only; those of all where empty.
+        options: values of the format's options.
+        force: replace a file, or a folder that an earlier export made.
+
+    Returns:
+        The tables that were written, each with its number of rows.
+
+    Raises:
+        JobError: there is no such job, it is not done, or what it stored is gone.
+        OutputError: there is no such format, table, node or option; or ``path`` is there already
+            or cannot be written.
+        MediaError: pixels are asked for and cannot be had.
+    """
+    from mediaproc.jobs.exports import export_job
+
+    return export_job(
+        open_workspace(),
+        job_id,
+        format,
+        path,
+        table=table,
+        nodes=nodes,
+        options=options,
+        force=force,
+    )
+
+
+def open_workspace(
+    *,
+    concurrency: int | None = None,
+    chat_models: Mapping[str, BaseChatModel] | None = None,
+) -> Workspace:
     """The jobs of the settings' home folder.
 
     Args:
         concurrency: how many stages work at once; the settings' number where None.
+        chat_models: LangChain chat models by name, which profiles call ``given:NAME``.
     """
     from mediaproc.jobs import Workspace
 
@@ -83,4 +140,5 @@ def open_workspace(*, concurrency: int | None = None) -> Workspace:
         threads=settings.threads,
         retention_days=settings.retention_days,
         cache_mb=settings.cache_mb,
+        chat_models=chat_models,
     )

@@ -95,6 +95,15 @@ def squares_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Whisper model with random weights; skips without faster-whisper."""
+    pytest.importorskip("faster_whisper", reason="needs mediaproc[transcribe]")
+    from tests.weights.tiny_whisper import write_tiny_whisper
+
+    return write_tiny_whisper(tmp_path_factory.mktemp("whisper"))
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A Postgres server; what needs it is skipped where it cannot start."""
     with running_server() as server:

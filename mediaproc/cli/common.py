@@ -54,7 +54,14 @@ def open_workspace(concurrency: int | None = None) -> Workspace:
     return api.open_workspace(concurrency=concurrency)
 
 
-def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool) -> int:
+def run_job(
+    workspace: Workspace,
+    job: Job,
+    mode: ProgressMode,
+    *,
+    as_json: bool,
+    profile_time: bool = False,
+) -> int:
     """Run a job with progress, stop it cleanly on Ctrl-C, say how it ended; the exit code."""
     from mediaproc.cli.progress import display
 
@@ -69,6 +76,10 @@ def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool
         fail(f"mediaproc: error: {error}")
         fail(f"mediaproc: {job.id} stopped; once that is mended: mediaproc resume {job.id}")
         return FAILED
+    if profile_time:
+        from mediaproc.cli.timings import timing_table
+
+        fail(timing_table(job))
     if as_json:
         show_json(job.to_json())
     elif job.status == "done":
@@ -76,6 +87,11 @@ def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool
     if job.status == "interrupted":
         fail(f"mediaproc: {job.id} interrupted; go on with: mediaproc resume {job.id}")
         return INTERRUPTED
+    if job.status == "waiting":
+        for question in workspace.questions(job):
+            fail(f"mediaproc: {job.id} waits: {question}")
+        fail(f"mediaproc: {job.id} goes on once it is answered: mediaproc review {job.id}")
+        return WAITING
     if job.status == "failed":
         fail(f"mediaproc: error: {job.error}")
         fail(f"mediaproc: {job.id} failed; go on with: mediaproc resume {job.id}")

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from mediaproc.addresses import shown
-from mediaproc.cli.common import DONE, FAILED, INTERRUPTED, USAGE, ProgressMode, fail
+from mediaproc.cli.common import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    WAITING,
+    ProgressMode,
+    fail,
+)
 
 
 def detect(
@@ -39,6 +47,9 @@ def detect(
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
     ),
+    profile_time: Annotated[
+        bool, typer.Option("--profile-time", help="Show where the time went, by node.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
 ) -> None:
     """Run a profile on videos, a job for each."""
@@ -54,12 +65,13 @@ def detect(
     plan = check(load_profile(profile).with_overrides(settings or []))
     workspace = open_workspace(concurrency)
     failed: list[str] = []
+    waiting = False
     for video in videos:
         try:
             job = workspace.create(
                 plan, video, span=span, out_dir=out, job_id=job_id, reuse=not no_cache
             )
-            code = run_job(workspace, job, progress, as_json=as_json)
+            code = run_job(workspace, job, progress, as_json=as_json, profile_time=profile_time)
         except MediaprocError as error:
             if len(videos) == 1:
                 raise
@@ -67,11 +79,13 @@ def detect(
             code = FAILED
         if code == INTERRUPTED:
             raise typer.Exit(INTERRUPTED)
-        if code != DONE:
+        if code == WAITING:
+            waiting = True
+        elif code != DONE:
             failed.append(shown(video))
     if len(videos) > 1 and failed:
         fail(f"mediaproc: {len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
-    raise typer.Exit(FAILED if failed else DONE)
+    raise typer.Exit(FAILED if failed else WAITING if waiting else DONE)
 
 
 def _seconds(text: str | None) -> float | None:

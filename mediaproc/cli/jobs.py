@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mediaproc.addresses import shown
 from mediaproc.cli.common import open_workspace, show_json
+from mediaproc.cli.timings import timing_table
 from mediaproc.errors import StageError
+
+if TYPE_CHECKING:
+    from mediaproc.jobs import Asked
 
 app = typer.Typer(help="What ran, how far it came, why it stopped.", no_args_is_help=True)
 
@@ -34,18 +38,23 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
     workspace = open_workspace()
     job = workspace.job(job_id)
     runner = workspace.running(job_id)
-    stopped_at, problem = [], None
+    stopped_at: list[dict[str, Any]] = []
+    questions: list[Asked] = []
+    problem = None
     if runner is None and job.status != "done":
         try:
             stopped_at = workspace.stopped_at(job)
+            questions = workspace.questions(job)
         except StageError as error:  # a plugin is gone; the rest can be shown all the same
             problem = str(error)
     data = {
         **job.to_json(),
         "running": str(runner) if runner else None,
         "stopped_at": stopped_at,
+        "asks": [{"id": q.id, "node": q.node, "question": q.payload} for q in questions],
         "problem": problem,
         "stored": workspace.stored(job_id),
+        "seconds": job.elapsed,
         "nodes": job.timings,
     }
     if as_json:
@@ -53,17 +62,58 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         return
     for key, value in data.items():
         if key == "nodes":
-            for node, timing in job.timings.items():
-                print(f"  {node}: {timing['calls']} calls, {timing['seconds']:.3f} s")
+            if job.timings:
+                print(timing_table(job))
+        elif key == "seconds":
+            continue  # part of the table
         elif key == "stopped_at":
             for place in stopped_at:
                 segment = "" if place["segment"] is None else f" of segment {place['segment']}"
                 print(f"stopped at: {place['node']}{segment}")
+        elif key == "asks":
+            for question in questions:
+                print(f"waits: {question}; answer with: mediaproc review {job_id}")
         elif key == "stored":
             print("stored: {database_bytes} bytes in the database".format_map(value), end=", ")
             print("{blob_bytes} bytes in {blobs} blobs".format_map(value))
         elif value not in (None, {}):
             print(f"{key}: {value}")
+
+
+@app.command()
+def events(job_id: JobId, as_json: AsJson = False) -> None:
+    """Tell what happened in the runs of a job."""
+    found = open_workspace().events(job_id)
+    if as_json:
+        show_json(found)
+        return
+    for event in found:
+        print(f"{event['at']}  run {event['run']}  {_told(event)}")
+
+
+def _told(event: dict[str, Any]) -> str:
+    """An event in words."""
+    kind = event["type"]
+    if kind == "began":
+        return f"began: process {event['process']} on {event['host']}"
+    if kind == "opened":
+        video = event["video"]
+        size = f"{video['width']}x{video['height']}"
+        return f"opened: {video['duration_s']:.1f} s, {video['frame_count']} frames of {size}"
+    if kind == "node":
+        found = "".join(f", {count} {channel}" for channel, count in event["items"].items())
+        reused = f", {event['reused']} of {event['blocks']} blocks reused" * bool(event["reused"])
+        calls = f"{event['calls']} of {event['of']} calls"
+        return f"{event['node']}: {calls}, {event['seconds']:.3f} s{found}{reused}"
+    if kind == "failure":
+        return f"failure: {event['node']} is skipped: {event['error']}"
+    if kind == "ended":
+        return f"ended: {event['status']}" + (f": {event['error']}" if event["error"] else "")
+    if kind == "elsewhere":
+        return f"elsewhere: last digits may differ: {'; '.join(event['changes'])}"
+    if kind == "without_video":
+        return f"without_video: goes on with kept frames: {event['why']}"
+    return str(kind)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaproc.detect import resolve
+from mediaproc.detect.companions import accompanied
 from mediaproc.detect.expressions import Expression, ExpressionError, compile_expression
 from mediaproc.detect.plan import Plan, PlanNode, Retry, SegmentSpec
 from mediaproc.detect.profile import Keys, NodeModel, NodeSpec, Problem, Profile
@@ -74,10 +75,13 @@ class _Analysis:
         self.stages: dict[str, StageDefinition] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.guards: dict[str, Expression] = {}
+        # Nodes that work ahead of another one; see ``StageDefinition.companions``.
+        self.companions: dict[str, list[str]] = {}
 
     def run(self) -> Analysis:
         for spec in self.profile.nodes:
             self._node(spec)
+        self._accompanied()
         self._implied()
         self.order = {node: position for position, node in enumerate(self.specs)}
         predecessors = self._edges()
@@ -158,6 +162,9 @@ class _Analysis:
         for name in stage.needs.file_fields:
             if isinstance(config.get(name), str) and config[name]:
                 config[name] = self._file(spec, name, config[name])
+        for name in stage.needs.model_folders:
+            if isinstance(config.get(name), str):
+                config[name] = self._model_folder(spec, name, config[name])
         self.configs[spec.id] = {
             name: float(value) if fields[name].type == "float" and isinstance(value, int) else value
             for name, value in config.items()
@@ -208,6 +215,17 @@ class _Analysis:
         self._say(at, "missing-model", message, spec, field=field)
         return model
 
+    def _model_folder(self, spec: NodeSpec, field: str, model: str) -> str:
+        """The whole path of a folder of weights; a name without a slash may be one to fetch."""
+        path = Path(model).expanduser()
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_dir():
+                return str(candidate.resolve())
+        if path.name != model:
+            message = f"{field}: no folder {model!r}, neither here nor beside the profile"
+            self._say((*spec.config_at, field), "missing-model", message, spec, field=field)
+        return model
+
     def _needs(self, spec: NodeSpec, stage: StageDefinition) -> None:
         config = stage.filled_config(spec.model.config)
         wanted = [(spec.at, "", stage.needs.extra, stage.needs.packages)]
@@ -230,7 +248,9 @@ class _Analysis:
         """Put in the stages that others imply, where nothing writes what those read."""
         if self.profile.edges is not None:
             return
-        for node, stage in list(self.stages.items()):
+        waiting = list(self.stages)
+        for node in waiting:
+            stage = self.stages[node]
             written = {c for other in self.stages.values() for c in other.io.writes}
             if all(channel in written for channel in resolve.needed_channels(stage)):
                 continue
@@ -244,10 +264,43 @@ class _Analysis:
                 self.specs = dict([*before[:position], (name, implied), *before[position:]])
                 self.stages[name] = self.registry.get(name)
                 self.configs[name] = self.stages[name].filled_config({})
+                waiting.append(name)  # which may imply others
+
+    def _accompanied(self) -> None:
+        """Put in the nodes that work ahead of others."""
+        for owner in [*self.specs]:
+            if owner in self.stages and self.stages[owner].companions:
+                self._accompany(self.specs[owner], self.stages[owner])
+
+    def _accompany(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        # A wrong setting was told of already.
+        sound = not any(problem.node == spec.id for problem in self.problems)
+        ahead, rest = accompanied(spec, stage, self.registry, sound=sound)
+        for taken in (each.id for each in ahead if each.id in self.specs):
+            message = f"the name {taken!r} is that of a part of {spec.id!r}; take another one"
+            self._say(self.specs[taken].at, "reserved-name", message, self.specs[taken])
+            return
+        self.guards.pop(spec.id, None)
+        self.companions[spec.id] = [each.id for each in ahead]
+        specs, self.specs = self.specs, {}
+        for node, known in specs.items():
+            if node == spec.id:
+                for each in ahead:
+                    self._node(each)
+            self.specs[node] = rest if node == spec.id else known
 
     # ---- edges and reads
 
     def _edges(self) -> dict[str, set[str]]:
+        predecessors = self._given_edges()
+        for owner, companions in self.companions.items():
+            before = predecessors[owner] - {*companions}
+            for node, ahead in zip(companions, [None, *companions], strict=False):
+                predecessors[node] |= before | ({ahead} if ahead else set())
+            predecessors[owner].add(companions[-1])
+        return predecessors
+
+    def _given_edges(self) -> dict[str, set[str]]:
         predecessors: dict[str, set[str]] = {node: set() for node in self.specs}
         if self.profile.edges is not None:
             for source, target, at in self.profile.edges:
@@ -273,7 +326,20 @@ class _Analysis:
             if other != node and channel in stage.io.writes
         ]
         if self.listed:
-            return [other for other in writers if self.order[other] < self.order[node]]
+            writers = [other for other in writers if self.order[other] < self.order[node]]
+            # A list tells which frames are meant: those chosen last. What can be folded (two
+            # detectors' findings) is left for the profile to say.
+            spec, stage = self.registry.channel(channel), self.stages[node]
+            folded = spec.reducer is not None or channel in stage.io.merges
+            return writers if folded or stage.scope == "video" else writers[-1:]
+        # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
+        mine = {*self.stages[node].io.writes} - {channel}
+        writers = [
+            w
+            for w in writers
+            if channel not in self.stages[w].io.all_reads()
+            or not mine & {*self.stages[w].io.all_reads()}
+        ]
         # A filter among several writers of its channel comes after those that only write it.
         if channel in self.stages[node].io.writes:
             writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]

@@ -135,6 +135,51 @@ class TotalFinding(_Model):
     values: dict[str, JsonValue]
 
 
+class SpeechFinding(_Model):
+    """When somebody speaks, by one node."""
+
+    node: str
+    seconds: float
+    when: list[Interval]
+
+
+class PhraseFinding(_Model):
+    """What is said in one go."""
+
+    node: str
+    start_s: float
+    end_s: float
+    text: str
+    language: str
+    confidence: float
+
+
+class AnswersFinding(_Model):
+    """What a model said of what was uncertain, in numbers; ``not_asked`` is beyond the budget."""
+
+    node: str
+    model: str
+    yes: int
+    no: int
+    unsure: int
+    unreadable: int
+    not_asked: int
+    input_tokens: int
+    output_tokens: int
+    cost: float
+
+
+class ReviewsFinding(_Model):
+    """What was decided about what was open, in numbers; ``left`` is open still."""
+
+    node: str
+    accepted: int
+    rejected: int
+    corrected: int
+    left: int
+    by: list[str]
+
+
 class Failure(_Model):
     """A piece of the video that a node failed on, and that was skipped."""
 
@@ -158,6 +203,10 @@ class Report(_Model):
     exposure: list[ExposureFinding]
     events: list[EventFinding]
     totals: list[TotalFinding]
+    speech: list[SpeechFinding]
+    transcript: list[PhraseFinding]
+    answers: list[AnswersFinding]
+    reviews: list[ReviewsFinding]
     failures: list[Failure]
 
 

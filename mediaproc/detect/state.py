@@ -9,26 +9,40 @@ they are large.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.tables import (
+    Answers,
+    Codes,
     Detections,
     Events,
     Exposure,
+    Files,
+    FrameLabels,
     FrameScores,
     Matches,
+    Motion,
+    Reviews,
     Shots,
+    Speech,
+    SpeechScores,
     Texts,
     Totals,
     Tracks,
+    Transcript,
 )
 
 if TYPE_CHECKING:
-    from mediaproc.media import Resample
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    from mediaproc.media import FrameIndex, Resample, VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,51 @@ class MediaSource(Protocol):
 
     def joined(self, pieces: Sequence[Any]) -> MediaSource:
         """One source of the frames of several of its kind."""
+        ...
+
+
+class VideoSource(MediaSource, Protocol):
+    """The ``media`` service as a whole: every frame of the video, and the file itself."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of the file."""
+        ...
+
+    @property
+    def index(self) -> FrameIndex:
+        """When each of its frames is shown."""
+        ...
+
+    def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+        """The file, open for reading its packets; MediaError where it is another one by now."""
+
+
+class AudioSource(Protocol):
+    """The ``media`` service as stages that listen see it.
+
+    Only the video itself holds sound: kept frames do not.
+    """
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether the video has an audio track."""
+        ...
+
+    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
+        """The sound between two times, in seconds from the first frame.
+
+        Shape (N,), float32, -1..1, mono, ``mediaproc.media.AUDIO_HZ`` samples per second; silence
+        where the track has nothing, N = 0 without a track.
+        """
+        ...
+
+    def end_s(self, frame_index: int) -> float:
+        """Seconds from the first frame to the end of a frame."""
+        ...
+
+    def frame_at(self, time_s: float) -> tuple[int, int]:
+        """Index and PTS of the frame on screen at a time; the first or last one outside."""
         ...
 
 
@@ -259,7 +318,21 @@ class DetectState(TypedDict, total=False):
     shots: Shots
     tracks: Tracks
     events: Events
+    crop_plan: Tracks
+    crop_cuts: Crops
+    crops: Crops
+    overlays: Overlays
+    pieces: Pieces
+    files: Files
     matches: Matches
     exposure: Exposure
     totals: Totals
+    speech_scores: SpeechScores
+    speech: Speech
+    frame_labels: FrameLabels
+    codes: Codes
+    motion: Motion
+    transcript: Transcript
+    answers: Answers
+    reviews: Reviews
     report: dict[str, Any]

@@ -99,7 +99,7 @@ class NodeView:
             for producer in producers
         }
         job = job_id(config)
-        restore = self.services.restore(state["header"], self.configs, job)
+        restore = self.services.restore(state["header"], self.configs, job, self.node)
         here = state["segment"]["number"] if self.node.scope == "segment" else None
         opened: dict[str, dict[int, dict[str, Any]]] = {}
         for part in distinct((*state.get("given", ()), *state.get("parts", ())), job=job):

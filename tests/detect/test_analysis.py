@@ -147,6 +147,49 @@ def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
     assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots"]
 
 
+def test_analysis_puts_a_node_ahead_of_the_filter_that_reads_what_it_writes() -> None:
+    nodes = """
+  frames: {stage: sample_frames}
+  boxes: {stage: detect_objects, config: {model: "pkg:nudenet/320n.onnx"}}
+  review: {stage: human_review}
+  asked: {stage: escalate_vlm, config: {model: "given:judge"}}
+  track: {stage: track_objects}"""
+    plan = check(parse_profile(f"version: 1\nname: t\nnodes:{nodes}"))
+    read = {node.id: node.inputs.get("detections") for node in plan.nodes}
+    assert read["asked"] == read["review"] == ("boxes",)
+    assert read["track"] == ("review",)
+
+
+def inputs_of(stages: str, node: str) -> dict[str, tuple[str, ...]]:
+    return check(parse_profile(f"version: 1\nname: t\nstages: {stages}")).node(node).inputs
+
+
+def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
+    scenes = check(parse_profile("version: 1\nname: t\nstages: [sample_scenes]"))
+    assert [node.id for node in scenes.nodes] == ["score_frames", "detect_shots", "sample_scenes"]
+    speech = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
+    assert [node.id for node in speech.nodes] == ["score_speech", "detect_speech", "transcribe"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "chosen"),
+    [
+        ("[sample_frames, filter_frames, detect_text]", "filter_frames"),
+        ("[sample_frames, sample_scenes, detect_text]", "sample_scenes"),
+        ("[sample_scenes, sample_frames, filter_frames, detect_text]", "filter_frames"),
+        ("[sample_frames, detect_text, sample_scenes]", "sample_frames"),
+    ],
+)
+def test_analysis_of_a_list_reads_the_frames_chosen_last(stages: str, chosen: str) -> None:
+    assert inputs_of(stages, "detect_text") == {"frames": (chosen,)}
+
+
+def test_analysis_of_a_list_leaves_two_detectors_to_be_chosen_from() -> None:
+    boxes = "detect_objects: {model: 'pkg:nudenet/320n.onnx'}"
+    listed = f"stages: [sample_frames, {boxes}, detect_faces, track_objects]"
+    assert problems(listed) == ["ambiguous-read"]
+
+
 def test_analysis_plan_survives_json() -> None:
     plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan

@@ -12,7 +12,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from mediaproc.blobs import BlobRef, LocalBlobStore
 from mediaproc.detect.checkpoint import open_saver
-from mediaproc.detect.graph import build_graph, collect_tables
+from mediaproc.detect.collect import collect_tables
+from mediaproc.detect.graph import build_graph
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.nodes import StageNode
 from mediaproc.detect.profile import parse_profile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mediaproc.blobs import LocalBlobStore
+from mediaproc.detect.analysis import check
+from mediaproc.detect.graph import build_graph
+from mediaproc.detect.models import ModelStore
+from mediaproc.detect.profile import parse_profile
 from mediaproc.detect.stages.base import REGISTRY, StageDefinition, StageIO
 from mediaproc.errors import StageError
 from tests.detect.running import run_profile
@@ -203,6 +209,34 @@ def test_nodes_async_stage_runs_in_a_sync_graph(
     add("waiting", waiting, ["video"], ["x"], scope="video")
     values, _ = run_profile(tmp_path, squares_clip, "stages: [waiting]")
     assert part_values(values, "waiting", "x") == [320]
+
+
+SLOW = "nodes: {slow: {stage: slow, timeout: 0.1}}"
+
+
+@pytest.fixture
+def slow(add: Add) -> None:
+    """An async stage that takes longer than anybody waits."""
+
+    async def fn(state: Any) -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {"late": []}
+
+    add("slow", fn, ["video"], ["late"], scope="video")
+
+
+@pytest.mark.usefixtures("slow")
+def test_nodes_timeout_is_kept_in_a_sync_graph(tmp_path: Path, squares_clip: Path) -> None:
+    with pytest.raises(StageError, match=r"^node 'slow' \(slow\): not done within its timeout of"):
+        run_profile(tmp_path, squares_clip, SLOW)
+
+
+@pytest.mark.usefixtures("slow")
+async def test_nodes_timeout_is_kept_in_an_async_graph(tmp_path: Path, squares_clip: Path) -> None:
+    plan = check(parse_profile(f"version: 1\nname: t\n{SLOW}"))
+    graph = build_graph(plan, blobs=LocalBlobStore(tmp_path), models=ModelStore(tmp_path))
+    with pytest.raises(StageError, match=r"^node 'slow' \(slow\): not done within its timeout of"):
+        await graph.ainvoke({"video": str(squares_clip)})
 
 
 def test_nodes_second_segment_phase_sees_video_scope_and_its_own_segment(

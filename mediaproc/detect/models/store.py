@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import importlib.util
-import json
-import os
-import sys
-import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mediaproc.detect.models.base import Detector
+from mediaproc.detect.models.runtime import DEFAULT, Runtime
+from mediaproc.detect.models.weights import WeightFiles
 from mediaproc.errors import ModelError
-from mediaproc.s3 import s3_client, s3_errors, split_s3_url
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from mediaproc.detect.models.classify import Classifier
 
 T = TypeVar("T")
+
+# What models are made for, in Ultralytics' words.
+DETECTOR_TASKS = ("detect", "segment", "pose", "obb")
+CLASSIFIER_TASKS = ("classify",)
 
 
 class ModelStore:
@@ -27,13 +31,21 @@ class ModelStore:
     Args:
         folder: where fetched and exported weights are kept.
         threads: threads of one call on the CPU. A fixed number, since results depend on it.
+        chat_models: LangChain chat models that the application hands in, by name.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        threads: int = 1,
+        chat_models: Mapping[str, BaseChatModel] | None = None,
+    ) -> None:
         self.folder = folder
         self.threads = threads
+        self.chat_models = dict(chat_models or {})
+        self._files = WeightFiles(folder)
         self._loaded: dict[Any, Any] = {}
-        self._digests: dict[Any, str] = {}
         self._lock = threading.RLock()
 
     def shared(self, key: Any, make: Callable[[], T]) -> T:
@@ -47,186 +59,158 @@ class ModelStore:
     def detector(
         self,
         model: str,
+        runtime: Runtime = DEFAULT,
         *,
         size: int = 640,
-        exact: bool = False,
-        engine: str = "auto",
-        device: str = "auto",
-        half: bool = False,
+        vocabulary: Sequence[str] = (),
     ) -> Detector:
-        """A detector for object detection, segmentation or pose.
+        """A detector for object detection, segmentation, pose or oriented boxes.
 
         Args:
             model: a file, a name that Ultralytics publishes, ``s3://...`` or ``pkg:PACKAGE/FILE``.
+            runtime: what runs it.
             size: longer side of the model's input, pixels.
-            exact: run Ultralytics' own preprocessing and prediction.
-            engine: ``"auto"``, ``"torch"``, ``"onnx"`` or ``"openvino"``.
-            device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-            half: half precision: float16 on a GPU, bfloat16 in OpenVINO.
+            vocabulary: what an open-vocabulary model is to look for.
 
         Raises:
-            ModelError: it cannot be found, fetched, exported or loaded.
+            ModelError: it cannot be found, fetched, exported or loaded, or is no detector.
         """
-        key = ("detector", model, size, exact, engine, device, half)
-        return self.shared(key, lambda: self._detector(model, size, exact, engine, device, half))
+        words = tuple(vocabulary)
+        key = ("detector", model, runtime, size, words)
+        return self.shared(key, lambda: self._detector(model, runtime, size, words))
 
     def _detector(
-        self, model: str, size: int, exact: bool, engine: str, device: str, half: bool
+        self, model: str, runtime: Runtime, size: int, vocabulary: tuple[str, ...]
     ) -> Detector:
         from mediaproc.detect.models import exported
-        from mediaproc.detect.models.ultralytics import UltralyticsDetector, task_of
+        from mediaproc.detect.models.ultralytics import UltralyticsDetector
 
-        path = self.weights(model)
-        is_onnx = path.suffix == ".onnx"
-        engine, device = _chosen(path, exact, engine, device)
-        if is_onnx and engine == "torch":
-            raise ModelError(f"{path}: engine 'torch' cannot run an ONNX file; use engine 'onnx'")
+        path = self._files.worded(self.weights(model), vocabulary)
+        runtime = runtime.settled(path)
+        engine, is_onnx = runtime.engine, path.suffix == ".onnx"
+        task = self._checked(path, DETECTOR_TASKS)["task"]
         # Only a detection head is decoded here; outlines and poses are Ultralytics' to decode.
-        task = exported.Header.read(path).task if is_onnx else task_of(path)
-        if engine != "torch" and not exact and task == "detect":
+        if engine in ("onnx", "openvino") and not runtime.exact and task == "detect":
             if not is_onnx:
-                path = self._exported(path, "onnx", size)
-            header = exported.Header.read(path)
+                path = self._files.exported(path, "onnx", size)
+            header = self._files.header(path)
             if engine == "onnx":
-                run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
-            else:
-                run = exported.load_openvino(
-                    path, header, threads=self.threads, device=device, half=half
+                run = exported.load_onnx_runtime(
+                    path, header, threads=self.threads, device=runtime.device
                 )
-            return exported.ExportedDetector(header, run, size=size)
+            else:
+                run = exported.load_openvino(path, header, threads=self.threads, half=runtime.half)
+            return exported.ExportedDetector(header, run, size=size, batch=runtime.batch)
         if is_onnx and engine == "openvino":
             raise ModelError(
                 f"{path}: engine 'openvino' runs an ONNX file only as plain boxes (exact: false); "
                 "give the .pt file it was exported from"
             )
-        if not is_onnx and engine != "torch":
-            path = self._exported(path, engine, size)
+        if engine == "tensorrt":
+            path = self._files.engine(path, size, runtime)
+        elif not is_onnx and engine != "torch":
+            path = self._files.exported(path, engine, size)
         self._fix_torch_threads()
-        return UltralyticsDetector(path, size=size, device=device, half=half)
+        return UltralyticsDetector(path, runtime, size=size)
 
     def weights(self, model: str) -> Path:
         """The local file of a ``model:`` value, fetched where it has to be."""
-        if model.startswith("pkg:"):
-            return _packaged(model)
-        if model.startswith("s3://"):
-            return self._from_s3(model)
-        path = Path(model).expanduser()
-        if path.exists():
-            return path
-        if path.name != model:
-            raise ModelError(
-                f"model {model!r}: no such file; it was looked for at {path.resolve()}"
-            )
-        kept = self.folder / "weights" / model
-        if kept.exists():
-            return kept
-        from mediaproc.detect.models.ultralytics import fetch
-
-        return fetch(model, kept.parent)
-
-    def identity(
-        self, model: str, *, exact: bool = False, engine: str = "auto", device: str = "auto"
-    ) -> dict[str, Any]:
-        """What the boxes of a ``detector`` follow from besides its size and precision, as JSON."""
-        path = self.weights(model)
-        engine, device = _chosen(path, exact, engine, device)
-        packages = ["ultralytics", "torch"] if path.suffix != ".onnx" or exact else []
-        packages += ["openvino"] if engine == "openvino" else []
-        return {
-            "weights": self.digest(path),
-            "engine": engine,
-            "device": device.partition(":")[0],
-            **{package: importlib.metadata.version(package) for package in packages},
-        }
-
-    def class_names(self, model: str) -> dict[int, str]:
-        """The class names of a ``model:`` value, by number.
-
-        Only the first look at ``.pt`` weights has to load them; the names are kept.
-        """
-        path = self.weights(model)
-        if path.suffix == ".onnx":
-            from mediaproc.detect.models.exported import Header
-
-            return Header.read(path).names
-        kept = self.folder / "names" / f"{self.digest(path)}.json"
-        if not kept.exists():
-            from mediaproc.detect.models.ultralytics import names_of
-
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-                written = Path(folder) / "names.json"
-                written.write_text(json.dumps(names_of(path)))
-                os.replace(written, kept)
-        return {int(number): name for number, name in json.loads(kept.read_text()).items()}
+        return self._files.find(model)
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file, hex; read once while size and time of change stay."""
-        stat = path.stat()
-        key = (str(path), stat.st_size, stat.st_mtime_ns)
-        with self._lock:
-            if key not in self._digests:
-                with path.open("rb") as file:
-                    self._digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
-            return self._digests[key]
+        return self._files.digest(path)
 
-    def _exported(self, path: Path, engine: str, size: int) -> Path:
-        """The model in the engine's own format, exported once per content and size."""
-        from mediaproc.detect.models.ultralytics import export
+    def settle(self, model: str, runtime: Runtime = DEFAULT) -> Runtime:
+        """What will run a model, with nothing left open; see ``Runtime.settled``.
 
-        # Ultralytics knows an OpenVINO export by the ending of its folder.
-        ending = ".onnx" if engine == "onnx" else "_openvino_model"
-        target = self.folder / "exports" / f"{self.digest(path)}-{size}{ending}"
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            export(path, target, engine, size)
-        return target
+        Raises:
+            ModelError: it cannot be found or fetched, or cannot be run so.
+        """
+        return runtime.settled(self.weights(model))
 
-    def _from_s3(self, model: str) -> Path:
-        try:
-            bucket, key = split_s3_url(model)
-        except ValueError as error:
-            raise ModelError(f"model {error}") from None
-        client = s3_client()
-        with s3_errors(ModelError, client, "fetched", bucket, key):
-            tag = client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
-            target: Path = self.folder / "weights" / tag / Path(key).name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                    client.download_file(bucket, key, str(Path(folder) / "model"))
-                    os.replace(Path(folder) / "model", target)
-        return target
+    def identity(self, model: str, runtime: Runtime = DEFAULT) -> dict[str, Any]:
+        """What the results of a model follow from besides its settings, as JSON."""
+        path = self.weights(model)
+        runtime = runtime.settled(path)
+        packages = ["ultralytics", "torch"] if path.suffix != ".onnx" or runtime.exact else []
+        packages += [runtime.engine] if runtime.engine in ("openvino", "tensorrt") else []
+        return {
+            "weights": self.digest(path),
+            "engine": runtime.engine,
+            "device": runtime.device.partition(":")[0],
+            **{package: importlib.metadata.version(package) for package in packages},
+        }
+
+    def classifier(self, model: str, runtime: Runtime = DEFAULT, *, size: int = 224) -> Classifier:
+        """A classifier of whole images.
+
+        Args:
+            model: as for ``detector``.
+            runtime: what runs it.
+            size: side of the model's square input, pixels.
+
+        Raises:
+            ModelError: it cannot be found, fetched, exported or loaded, or is no classifier.
+        """
+        key = ("classifier", model, runtime, size)
+        return self.shared(key, lambda: self._classifier(model, runtime, size))
+
+    def _classifier(self, model: str, runtime: Runtime, size: int) -> Classifier:
+        from mediaproc.detect.models import exported
+        from mediaproc.detect.models.classify import ExportedClassifier
+        from mediaproc.detect.models.ultralytics import UltralyticsClassifier
+
+        path = self.weights(model)
+        self._checked(path, CLASSIFIER_TASKS)
+        runtime = runtime.settled(path)
+        if runtime.exact or runtime.engine == "torch":
+            self._fix_torch_threads()
+            return UltralyticsClassifier(path, runtime, size=size)
+        if path.suffix != ".onnx":
+            path = self._files.exported(path, "onnx", size)
+        header = self._files.header(path)
+        run = exported.load_onnx_runtime(path, header, threads=self.threads, device=runtime.device)
+        return ExportedClassifier(header, run, size=size)
+
+    def class_names(
+        self,
+        model: str,
+        tasks: Sequence[str] | None = None,
+        *,
+        vocabulary: Sequence[str] = (),
+    ) -> dict[int, str]:
+        """The class names of a ``model:`` value, by number.
+
+        Only the first look at weights has to load them; what they say is kept.
+
+        Args:
+            model: as for ``detector``.
+            tasks: what the model must be made for, such as ``DETECTOR_TASKS``; None for anything.
+            vocabulary: what an open-vocabulary model is to look for.
+
+        Raises:
+            ModelError: it cannot be had, or is made for something else.
+        """
+        names: dict[int, str] = self._checked(
+            self._files.worded(self.weights(model), tuple(vocabulary)), tasks
+        )["names"]
+        return names
+
+    def _checked(self, path: Path, tasks: Sequence[str] | None) -> dict[str, Any]:
+        """Task and class names of weights; ModelError where they are for none of ``tasks``."""
+        facts = self._files.facts(path)
+        if tasks is not None and facts["task"] not in tasks:
+            takers = {"detect_objects": DETECTOR_TASKS, "classify_frames": CLASSIFIER_TASKS}
+            taker = next((name for name, its in takers.items() if facts["task"] in its), None)
+            hint = f"; the stage {taker} takes this one" if taker else ""
+            raise ModelError(
+                f"{path}: a model for {facts['task']!r}, where one for {' or '.join(tasks)} is "
+                f"wanted{hint}"
+            )
+        return facts
 
     def _fix_torch_threads(self) -> None:
         import torch
 
         torch.set_num_threads(self.threads)
-
-
-def _packaged(model: str) -> Path:
-    package, _, file = model.removeprefix("pkg:").partition("/")
-    spec = importlib.util.find_spec(package) if package else None
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"model {model!r}: no package {package!r} is installed")
-    path = Path(spec.submodule_search_locations[0]) / file
-    if not path.is_file():
-        raise ModelError(f"model {model!r}: package {package!r} holds no file {file!r}")
-    return path
-
-
-def _chosen(path: Path, exact: bool, engine: str, device: str) -> tuple[str, str]:
-    """Engine and device where the profile leaves them to us."""
-    device = _best_device() if device == "auto" else device
-    if engine == "auto":
-        engine = "onnx" if path.suffix == ".onnx" or (not exact and device == "cpu") else "torch"
-    return engine, device
-
-
-def _best_device() -> str:
-    # Loading torch takes seconds; without NVIDIA's driver there is nothing to ask it.
-    if sys.platform == "linux" and not Path("/dev/nvidiactl").exists():
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

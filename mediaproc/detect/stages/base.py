@@ -25,7 +25,7 @@ import importlib.metadata
 import inspect
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -129,12 +129,15 @@ class ChannelSpec:
             one, a reader gets the value itself where it sees a single one, else a list of them.
         output: whether the channel is a plain JSON document that the graph returns to its caller
             (``report``). Only a video-scope stage writes one, and only one node of a profile.
+        result: whether a table of it stands among the results of a job; not for what one stage
+            only hands to the next.
     """
 
     name: str
     type: type = object
     reducer: Callable[[list[Any]], Any] | None = None
     output: bool = False
+    result: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ class StageNeeds:
         model_fields: config fields that name model weights.
         file_fields: config fields that name another file, or none where they are empty. A file
             beside the profile is found by its name.
+        model_folders: config fields that name a folder of weights, or weights to fetch.
         licence: licence of the model or library where it is not the project's own.
     """
 
@@ -173,10 +177,11 @@ class StageNeeds:
     options: tuple[OptionNeeds, ...] = ()
     model_fields: tuple[str, ...] = ()
     file_fields: tuple[str, ...] = ()
+    model_folders: tuple[str, ...] = ()
     licence: str | None = None
 
 
-StageFn = Callable[..., dict[str, Any]]
+StageFn = Callable[..., dict[str, Any] | Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,12 @@ class StageDefinition:
             for a stage whose results follow from more than its inputs and ``identity_fn`` tell.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing
             else writes what this one reads (``detect_shots`` implies ``score_frames``).
+        companions: stages that work ahead of this one, in this order, for a job that falls into
+            several scopes (``render_video`` joins what ``render_pieces`` drew for each segment).
+            Every node of this stage gets nodes of its own for them, named after itself and what
+            they write, as ``NODE_pieces``. They take over its ``from:``, ``retry:`` and
+            ``on_error:``, its ``when:`` stands at the first of them, and of its settings each
+            gets those that it has too.
         migrate: from a version to the function that makes that version's serialised data the
             next one's, so that jobs begun before an update go on. Without one they are refused.
     """
@@ -237,6 +248,7 @@ class StageDefinition:
     identity_fn: Callable[..., dict[str, Any]] | None = None
     cached: bool = True
     implies: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
     migrate: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def filled_config(self, given: Mapping[str, Any]) -> dict[str, Any]:

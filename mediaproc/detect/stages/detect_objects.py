@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
-from mediaproc.detect.models import ModelStore
+from mediaproc.detect.models import DETECTOR_TASKS, Detector, ModelStore
 from mediaproc.detect.models.base import Found, Thresholds
 from mediaproc.detect.models.boxes import suppressed
+from mediaproc.detect.models.runtime import ENGINES, Runtime
 from mediaproc.detect.stages.base import (
     OptionNeeds,
     StageConfigField,
@@ -16,7 +19,7 @@ from mediaproc.detect.stages.base import (
     StageNeeds,
 )
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
-from mediaproc.detect.state import DetectState
+from mediaproc.detect.state import DetectState, Frame, Frames
 from mediaproc.detect.tables import Detections
 from mediaproc.errors import StageError
 
@@ -25,14 +28,11 @@ def detect_objects(
     state: DetectState, *, config: dict[str, Any], models: ModelStore
 ) -> dict[str, Any]:
     """Find objects in every frame of the segment."""
-    frames = state["frames"]
     detector = models.detector(
         config["model"],
+        _runtime(config),
         size=config["image_size"],
-        exact=config["exact"],
-        engine=config["engine"],
-        device=config["device"],
-        half=config["half"],
+        vocabulary=config["vocabulary"],
     )
     thresholds = Thresholds(
         confidence=config["min_confidence"],
@@ -41,13 +41,24 @@ def detect_objects(
         classes=_class_numbers(config["classes"], detector.names),
     )
     renamed = _renamed(config["rename"], detector.names)
+    return {"detections": found_in(state["frames"], detector, thresholds, renamed)}
+
+
+def found_in(
+    frames: Frames, detector: Detector, thresholds: Thresholds, renamed: dict[int, str]
+) -> Detections:
+    """What a detector finds in each of the frames.
+
+    Args:
+        frames: the frames.
+        detector: the model.
+        thresholds: what counts as found.
+        renamed: labels by class number; objects that get the same one and overlap are one.
+    """
     rows: list[dict[str, Any]] = []
-    # Exact boxes need the source's own pixels; otherwise the decoder scales to the model's input.
-    size = detector.input_size(frames.source_wh)
-    for frame in frames.images(size_wh=size, resample="linear"):
-        found = detector.detect(frame.image, frames.source_wh, thresholds)
+    for frame, found in _pairs(frames, detector, thresholds):
         labels = [renamed.get(n, detector.names[n]) for n in found.class_id.tolist()]
-        for i in _distinct(found, labels, config["iou"]) if renamed else range(len(labels)):
+        for i in _distinct(found, labels, thresholds.iou) if renamed else range(len(labels)):
             x1, y1, x2, y2 = found.xyxy[i].tolist()
             class_id = int(found.class_id[i])
             rows.append(
@@ -67,15 +78,30 @@ def detect_objects(
                     "keypoints": found.keypoints[i] if found.keypoints else None,
                 }
             )
-    return {"detections": Detections.from_records(rows)}
+    return Detections.from_records(rows)
+
+
+def _pairs(
+    frames: Frames, detector: Detector, thresholds: Thresholds
+) -> Iterator[tuple[Frame, Found]]:
+    # Exact boxes need the source's own pixels; otherwise the decoder scales to the model's input.
+    size = detector.input_size(frames.source_wh)
+    images = iter(frames.images(size_wh=size, resample="linear"))
+    while batch := list(itertools.islice(images, detector.batch)):
+        found = detector.detect([frame.image for frame in batch], frames.source_wh, thresholds)
+        yield from zip(batch, found, strict=True)
+
+
+def _runtime(config: dict[str, Any]) -> Runtime:
+    return Runtime(
+        config["engine"], config["device"], config["half"], config["batch"], config["exact"]
+    )
 
 
 def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
-    """Fetch the weights, and see that the model knows the classes asked for."""
-    models.weights(config["model"])
-    if not config["classes"] and not config["rename"]:
-        return
-    names = models.class_names(config["model"])
+    """Fetch the weights; see that they are a detector's that knows the classes, and can be run."""
+    models.settle(config["model"], _runtime(config))
+    names = models.class_names(config["model"], DETECTOR_TASKS, vocabulary=config["vocabulary"])
     if config["classes"]:
         _class_numbers(config["classes"], names)
     _renamed(config["rename"], names)
@@ -83,9 +109,7 @@ def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
 
 def identity(*, config: dict[str, Any], models: ModelStore) -> dict[str, Any]:
     """The model's content and what runs it."""
-    return models.identity(
-        config["model"], exact=config["exact"], engine=config["engine"], device=config["device"]
-    )
+    return models.identity(config["model"], _runtime(config))
 
 
 def _class_numbers(names: list[str], known: dict[int, str]) -> tuple[int, ...] | None:
@@ -126,12 +150,21 @@ def _class_number(name: str, known: dict[int, str]) -> int:
     return numbers[name]
 
 
+DEVICE_FIELD = StageConfigField(
+    "device",
+    "str",
+    "auto",
+    "Where the model runs; auto takes a GPU where torch finds one.",
+    options=["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(16))],
+)
+
 _SERIALIZE, _DESERIALIZE = table_serializers("detections", Detections)
 
 STAGE = StageDefinition(
     name="detect_objects",
     label="Detect objects",
-    description="Finds objects in each frame with a YOLO model: boxes, outlines or poses.",
+    description="Finds objects in each frame with a YOLO model: boxes, turned boxes, outlines or "
+    "poses.",
     io=StageIO(reads=["frames"], writes=["detections"]),
     config_fields=[
         StageConfigField(
@@ -141,6 +174,12 @@ STAGE = StageDefinition(
             "Weights: a file, a name that Ultralytics publishes, s3://... or pkg:PACKAGE/FILE.",
         ),
         StageConfigField("classes", "list[str]", [], "Class names to look for; empty for all."),
+        StageConfigField(
+            "vocabulary",
+            "list[str]",
+            [],
+            "With an open-vocabulary model (YOLO-World, YOLOE), what to look for in plain words.",
+        ),
         StageConfigField(
             "rename",
             "list[str]",
@@ -185,21 +224,24 @@ STAGE = StageDefinition(
             "str",
             "auto",
             "What runs the model; auto takes ONNX Runtime on a CPU and torch on a GPU. openvino "
-            "needs mediaproc[openvino].",
-            options=["auto", "torch", "onnx", "openvino"],
+            "needs mediaproc[openvino], tensorrt mediaproc[tensorrt] and an NVIDIA GPU.",
+            options=list(ENGINES),
         ),
-        StageConfigField(
-            "device",
-            "str",
-            "auto",
-            "Where the model runs; auto takes a GPU where torch finds one.",
-            options=["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(16))],
-        ),
+        DEVICE_FIELD,
         StageConfigField(
             "half",
             "bool",
             False,
             "Half precision: float16 on a GPU, bfloat16 with openvino. Faster, less exact.",
+        ),
+        StageConfigField(
+            "batch",
+            "int",
+            8,
+            "Frames in one call on a GPU; more is faster until its memory is full. On a CPU each "
+            "frame is a call of its own.",
+            min=1,
+            max=256,
         ),
     ],
     category="detection",
@@ -210,7 +252,10 @@ STAGE = StageDefinition(
     deserialize_fn=_DESERIALIZE,
     channels=[DETECTIONS],
     needs=StageNeeds(
-        options=(OptionNeeds("engine", "openvino", "openvino", ("openvino",)),),
+        options=(
+            OptionNeeds("engine", "openvino", "openvino", ("openvino",)),
+            OptionNeeds("engine", "tensorrt", "tensorrt", ("tensorrt",)),
+        ),
         model_fields=("model",),
         licence="AGPL-3.0 (Ultralytics)",
     ),

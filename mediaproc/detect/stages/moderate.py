@@ -104,7 +104,7 @@ def _said(state: DetectState, words: str) -> Iterator[Row]:
     """The phrases in which these words are said, letter for letter and whole."""
     alias: Alias = parse_terms([words])[0]
     finder = TermFinder([alias], 1.0, False)
-    for row in state["transcript"].records():  # type: ignore[typeddict-item]
+    for row in state["transcript"].records():
         if finder.find(row["text"]):
             yield {**row, "frame_index": row["start_frame"], "time_s": row["start_s"]}
 

@@ -24,6 +24,8 @@ from mediaproc.detect.findings import (
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import REPORT
+from mediaproc.detect.stages.report_voices import READS as VOICES
+from mediaproc.detect.stages.report_voices import voices
 from mediaproc.detect.state import DetectState, Frames
 
 Row = dict[str, Any]
@@ -123,6 +125,7 @@ def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
             )
             for row in _records(state, "totals")
         ],
+        **voices(state),
         failures=[
             Failure(
                 node=failure["node"],
@@ -230,8 +233,8 @@ STAGE = StageDefinition(
     io=StageIO(
         reads=["video"],
         writes=["report"],
-        optional_reads=list(_READS),
-        merges=list(_READS),
+        optional_reads=[*_READS, *VOICES],
+        merges=[*_READS, *VOICES],
     ),
     config_fields=[
         StageConfigField(

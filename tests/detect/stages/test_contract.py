@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -26,26 +27,71 @@ from mediaproc.detect.stages.base import (
     list_stages,
     register_stage,
 )
+from tests.chat import fake_model, verdict
 from tests.detect.running import run_profile
+from tests.weights import FRAMES
 
 NAMES = REGISTRY.names()
 
 # Every shipped stage stands in this profile.
 ALL = """
 nodes:
-  sample_frames: {stage: sample_frames, config: {fps: 1}}
   score_frames: {stage: score_frames}
   detect_shots: {stage: detect_shots}
+  sample_scenes: {stage: sample_scenes}
+  classify_frames:
+    stage: classify_frames
+    config: {model: FRAMES, image_size: 96}
+    from: {frames: [sample_scenes]}
+  sample_frames: {stage: sample_frames, config: {fps: 1}}
+  filter_frames: {stage: filter_frames, from: {frames: [sample_frames]}}
+  detect_codes: {stage: detect_codes, from: {frames: [filter_frames]}}
+  score_motion: {stage: score_motion, from: {frames: [filter_frames]}}
+  detect_motion: {stage: detect_motion}
+  detect_faces: {stage: detect_faces, from: {frames: [filter_frames]}}
   detect_objects:
     stage: detect_objects
-    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.05}
-  detect_text: {stage: detect_text, config: {min_confidence: 0.1}}
-  track_objects: {stage: track_objects, config: {min_confidence: 0.05, min_iou: 0.0}}
+    config: {model: "pkg:nudenet/320n.onnx", image_size: 320, min_confidence: 0.001}
+    from: {frames: [filter_frames]}
+  detect_text:
+    stage: detect_text
+    config: {min_confidence: 0.1}
+    from: {frames: [filter_frames]}
+  track_objects:
+    stage: track_objects
+    config: {min_confidence: 0.05, min_iou: 0.0}
+    from: {detections: [detect_objects], frames: [filter_frames]}
+  score_speech: {stage: score_speech}
+  detect_speech: {stage: detect_speech}
+  transcribe: {stage: transcribe, config: {model: WHISPER}}
   match_text: {stage: match_text, config: {terms: [Acme]}}
-  measure_exposure: {stage: measure_exposure, config: {of: [matches, tracks, detections]}}
-  zones: {stage: zones, config: {lines: ["middle: 0.5,0 0.5,1"]}}
-  moderate: {stage: moderate, config: {rules: ["matches.Acme: mild"]}}
+  measure_exposure:
+    stage: measure_exposure
+    config: {of: [matches, tracks, detections]}
+    from: {frames: [filter_frames], detections: [detect_objects], matches: [match_text]}
+  zones:
+    stage: zones
+    config: {lines: ["middle: 0.5,0 0.5,1"]}
+    from: {frames: [filter_frames]}
+  moderate:
+    stage: moderate
+    config: {rules: ["matches.Acme: mild"]}
+    from: {frames: [filter_frames], detections: [detect_objects], matches: [match_text]}
+  escalate_vlm:
+    stage: escalate_vlm
+    config: {model: "given:judge", low: 0.0, high: 1.0}
+    from: {frames: [filter_frames], detections: [detect_objects], matches: [match_text]}
+  human_review:
+    stage: human_review
+    config: {low: 0.0, high: 1.0, max_items: 0}
+    from: {frames: [filter_frames], detections: [detect_objects]}
+  redact: {stage: redact}
+  render_video: {stage: render_video}
+  crop_objects: {stage: crop_objects, config: {min_size_px: 1}}
+  contact_sheet: {stage: contact_sheet, config: {width_px: 64}}
+  export: {stage: export}
   report: {stage: report}
+  report_html: {stage: report_html, config: {width_px: 64}}
 """
 
 
@@ -66,7 +112,9 @@ class Recorded(dict[str, Any]):
 
 
 @pytest.fixture(scope="module")
-def ran(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def ran(
+    squares_clip: Path, tiny_whisper: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What each stage read and wrote in one run of all of them."""
     folder = tmp_path_factory.mktemp("contract")
     reads: dict[str, set[str]] = {}
@@ -80,7 +128,13 @@ def ran(squares_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StageNode, "_call", recording)
-        values, _ = run_profile(folder, squares_clip, ALL, more="segment: {max_s: 3}")
+        values, _ = run_profile(
+            folder,
+            squares_clip,
+            ALL.replace("WHISPER", str(tiny_whisper)).replace("FRAMES", str(FRAMES)),
+            more="segment: {max_s: 3}",
+            chat_models={"judge": fake_model(itertools.repeat(verdict()))},
+        )
     return {"values": values, "reads": reads, "blobs": LocalBlobStore(folder / "blobs")}
 
 
@@ -125,7 +179,7 @@ def test_contract_report_is_a_plain_document(ran: dict[str, Any]) -> None:
 
 
 def test_registry_names_the_stages_there_are() -> None:
-    with pytest.raises(KeyError, match=r"Unknown stage: 'x'\. Registered: \['detect_objects'"):
+    with pytest.raises(KeyError, match=r"Unknown stage: 'x'\. Registered: \[.*'detect_objects'"):
         get_stage("x")
 
 
