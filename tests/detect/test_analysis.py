@@ -209,6 +209,16 @@ def test_analysis_plan_survives_json() -> None:
     assert Plan.from_json(plan.to_json()) == plan
 
 
+def test_plan_of_before_gets_the_defaults_of_new_fields() -> None:
+    plan = check(load_profile(QUICKSTART))
+    data = plan.to_json()
+    (config,) = [node["config"] for node in data["nodes"] if node["stage"] == "sample_frames"]
+    del config["quality"]
+    config["keep"] = "all"
+    restored = Plan.from_json(data).node("sample_frames").config
+    assert (restored["quality"], restored["keep"]) == (90, "all")
+
+
 def test_profile_override_sets_a_field() -> None:
     profile = load_profile(QUICKSTART).with_overrides(["sample_frames.fps=4", "segment.max_s=3"])
     plan = check(profile)
