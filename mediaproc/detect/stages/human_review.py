@@ -209,10 +209,10 @@ def _applied(channel: str, state: DetectState, by_key: Mapping[str, _Decided]) -
             if "class_id" in row:
                 row["class_id"] = classes.get(row["label"], _UNKNOWN_CLASS)
         if decided is not None and decision in (ACCEPT, CORRECT):
-            if "confidence" in row:
-                row["confidence"] = 1.0  # somebody looked
-            else:
+            if "details" in row:
                 row["details"] = {**(row["details"] or {}), "review": decision, "by": decided.by}
+            else:
+                row["score" if "score" in row else "confidence"] = 1.0  # somebody looked
         kept.append(row)
     return KINDS[channel].from_records(kept)
 
