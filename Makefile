@@ -10,7 +10,7 @@ UNLOCKED := ^(-e |mediaproc|torch|torchvision|triton|scikit-video|cuda-|nvidia-(
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo detect test test-fast kills check format schema lock
+.PHONY: help setup demo detect test test-fast kills bench check format schema pictures lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
@@ -43,6 +43,9 @@ test-fast: $(STAMP) ## run the tests that take no more than a few seconds each
 kills: $(STAMP) ## kill jobs at random moments and resume them: make kills KILLS=50 STORAGE=local
 	$(BIN)/python -m tests.reliability.kills --kills $(KILLS) --storage $(STORAGE)
 
+bench: $(STAMP) ## measure speed, memory and storage beside peers; half an hour: make bench PARTS=objects
+	$(BIN)/python bench/run.py $(PARTS)
+
 check: $(STAMP) ## lint, formatting, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,10 +56,14 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+pictures: $(STAMP) ## draw the pictures of docs/profiles anew, from runs of the profiles
+	$(BIN)/python -m docs.pictures
+
 lock: ## write requirements.lock from what is installed in .venv (upgrade there first, and test)
 	$(BIN)/python -m pip freeze --exclude-editable 2>/dev/null | grep -vE '$(UNLOCKED)' > requirements.lock.new
 	@{ echo "# Written by 'make lock' from the .venv that the tests passed in; used as pip -c. Do not edit."; \
 	  cat requirements.lock.new; } > requirements.lock && rm requirements.lock.new
 
-schema: $(STAMP) ## write the JSON Schema that the shipped profiles name
+schema: $(STAMP) ## write the JSON Schemas: of profiles, which those that ship name, and of reports
 	$(BIN)/mediaproc schema > profiles/profile.schema.json
+	$(BIN)/mediaproc schema --report > docs/report.schema.json

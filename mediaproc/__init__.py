@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mediaproc.api import build_graph, load_profile, open_checkpointer, open_workspace
+    from mediaproc.api import build_graph, export, load_profile, open_checkpointer, open_workspace
 
-__all__ = ["build_graph", "load_profile", "open_checkpointer", "open_workspace"]
+__all__ = ["build_graph", "export", "load_profile", "open_checkpointer", "open_workspace"]
 
 
 def __getattr__(name: str) -> Any:

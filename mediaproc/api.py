@@ -11,6 +11,9 @@ from mediaproc.detect.profile import Profile, load_profile
 from mediaproc.settings import load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from langchain_core.language_models import BaseChatModel
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 # Holds the blobs of graphs that run outside of jobs, which no removed job may take along.
 GRAPHS = "graph:"
 
-__all__ = ["build_graph", "load_profile", "open_checkpointer", "open_workspace"]
+__all__ = ["build_graph", "export", "load_profile", "open_checkpointer", "open_workspace"]
 
 
 def build_graph(
@@ -69,6 +72,50 @@ def open_checkpointer() -> Iterator[StageCheckpointer]:
     """The checkpointer that the settings name; the one in which jobs are kept."""
     with open_workspace().checkpointer() as saver:
         yield saver
+
+
+def export(
+    job_id: str,
+    format: str,
+    path: Path | str,
+    *,
+    table: str | None = None,
+    nodes: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> dict[str, int]:
+    """Write what a finished job found in another format; ``mediaproc export`` in Python.
+
+    Args:
+        job_id: the job's id.
+        format: ``json``, ``coco``, ...: ``mediaproc export --list`` tells all, with their options.
+        path: the file or folder to make.
+        table: the table to write; what the format takes by itself where None.
+        nodes: take the rows of these nodes only; those of all where empty.
+        options: values of the format's options.
+        force: replace a file, or a folder that an earlier export made.
+
+    Returns:
+        The tables that were written, each with its number of rows.
+
+    Raises:
+        JobError: there is no such job, it is not done, or what it stored is gone.
+        OutputError: there is no such format, table, node or option; or ``path`` is there already
+            or cannot be written.
+        MediaError: pixels are asked for and cannot be had.
+    """
+    from mediaproc.jobs.exports import export_job
+
+    return export_job(
+        open_workspace(),
+        job_id,
+        format,
+        path,
+        table=table,
+        nodes=nodes,
+        options=options,
+        force=force,
+    )
 
 
 def open_workspace(

@@ -34,6 +34,8 @@ class Shape:
         radius: half its size, pixels.
         start_xy: centre at 0 s, pixels.
         speed_xy: pixels per second.
+        way: (seconds, x, y) of the centre, where it goes straight from one to the next instead,
+            also out of the picture; it is there from the first to the last of them.
     """
 
     label: str
@@ -41,9 +43,17 @@ class Shape:
     radius: float
     start_xy: tuple[float, float]
     speed_xy: tuple[float, float]
+    way: tuple[tuple[float, float, float], ...] = ()
+
+    def is_there(self, time_s: float) -> bool:
+        """Whether it is in the scene at a time."""
+        return not self.way or self.way[0][0] <= time_s <= self.way[-1][0]
 
     def centre(self, time_s: float, size_wh: tuple[int, int]) -> tuple[float, float]:
-        """Centre at a time, within the borders."""
+        """Centre at a time, within the borders where it has no way."""
+        if self.way:
+            times, xs, ys = zip(*self.way, strict=True)
+            return float(np.interp(time_s, times, xs)), float(np.interp(time_s, times, ys))
         return tuple(  # type: ignore[return-value]
             _bounced(start + speed * time_s, self.radius + 2, size - self.radius - 2)
             for start, speed, size in zip(self.start_xy, self.speed_xy, size_wh, strict=True)
@@ -89,6 +99,8 @@ class Scene:
         """(number of the shape, label, xyxy) of everything in a frame."""
         found = []
         for number, shape in enumerate(self.shapes):
+            if not shape.is_there(float(frame / self.fps)):
+                continue
             outline = _outline(shape, shape.centre(float(frame / self.fps), self.size_wh))
             (x1, y1), (x2, y2) = outline.min(axis=0), outline.max(axis=0)
             found.append((number, shape.label, (float(x1), float(y1), float(x2), float(y2))))
@@ -101,12 +113,14 @@ class Scene:
             shot = sum(frame >= border for border in borders)
             image = background(self.size_wh, self.seed * 1000 + shot).copy()
             for shape in self.shapes:
+                if not shape.is_there(float(frame / self.fps)):
+                    continue
                 outline = _outline(shape, shape.centre(float(frame / self.fps), self.size_wh))
                 points = np.round(outline * 16).astype(np.int32)
                 cv2.fillPoly(image, [points], shape.colour, lineType=cv2.LINE_AA, shift=4)
             for caption in self.captions:
                 if caption.start_frame <= frame < caption.end_frame:
-                    image = _written(image, caption)
+                    image = written(image, caption)
             yield np.round(image * self._light(frame)).astype(np.uint8)
 
     def render(self, path: Path, **options: str) -> Scene:
@@ -187,6 +201,42 @@ def cuts_and_captions() -> Scene:
     )
 
 
+def walker(label: str, colour: int, *way: tuple[float, float, float], radius: float = 26) -> Shape:
+    """A shape that goes a way of its own: (seconds, x, y) of its centre."""
+    return Shape(label, COLOURS[colour], radius, (0, 0), (0, 0), way)
+
+
+def traffic() -> Scene:
+    """12 s of traffic over the line x = 320 and into the area 420..560 x 200..340.
+
+    By their centres, three go over the line to the right, and one of them and another to the left;
+    one turns back ahead of it, one touches it, and one passes below its lower end (y = 300). Two
+    stop in the area, and one goes along its upper edge, outside, and then out of the picture.
+    """
+    return Scene(
+        300,
+        shapes=[
+            # To the right, one after the other.
+            walker("circle", 0, (0.0, 60, 60), (5.0, 600, 60)),
+            walker("square", 1, (6.0, 40, 60), (11.0, 600, 60)),
+            # To the left.
+            walker("triangle", 2, (1.0, 600, 130), (6.0, 40, 130)),
+            # Over it and back, the way back within sight.
+            walker("star", 3, (7.0, 100, 130), (8.5, 420, 130), (9.0, 420, 130), (11.0, 60, 130)),
+            # Turns back ahead of it; touches it with its centre; passes below its end.
+            walker("circle", 4, (0.5, 60, 200), (2.5, 250, 200), (4.5, 60, 200)),
+            walker("square", 0, (5.0, 100, 230), (7.0, 320, 230), (9.0, 100, 230)),
+            walker("circle", 1, (1.0, 120, 330), (3.0, 380, 330), (3.4, 380, 330)),
+            # Come from the right and stop in the area.
+            walker("triangle", 3, (1, 620, 240), (2, 480, 240), (6, 480, 240), (7, 620, 240)),
+            walker("square", 2, (7, 620, 300), (8, 500, 300), (10, 500, 300), (11, 620, 300)),
+            # Along its upper edge, and out of the picture.
+            walker("circle", 3, (8.0, 400, 180), (11.0, 700, 180), radius=16),
+        ],
+        seed=9,
+    )
+
+
 def fades() -> Scene:
     """16 s: hard cuts and fades through black."""
     return Scene(
@@ -217,7 +267,8 @@ def _outline(shape: Shape, centre: tuple[float, float]) -> npt.NDArray[np.float6
     return unit * shape.radius + np.array(centre)
 
 
-def _written(image: Picture, caption: Caption) -> Picture:
+def written(image: Picture, caption: Caption) -> Picture:
+    """A picture with a caption on a dark plate."""
     picture = Image.fromarray(np.ascontiguousarray(image[..., ::-1]))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(caption.size_px)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mediaproc.errors import BlobError
+from mediaproc.timing import timed
 
 _KEY = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})")
 # Seconds before the second read of an object that came short or wrong, doubling up to the longest.
@@ -33,6 +38,13 @@ class BlobRef:
     def of(cls, data: bytes) -> BlobRef:
         """The reference that ``data`` has in every store."""
         return cls(hashlib.sha256(data).hexdigest(), len(data))
+
+    @classmethod
+    def of_file(cls, path: Path) -> BlobRef:
+        """The reference that the bytes of a file have in every store; read piece by piece."""
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return cls(digest, file.tell())
 
     @property
     def key(self) -> str:
@@ -64,6 +76,8 @@ class StoredBlob:
 
 # What is stored already is read and checked up to this size before it is relied on.
 CHECKED_BYTES = 4_000_000
+# Bytes of a blob that are in memory at once where it is read into a file.
+_PIECE_BYTES = 8 * 2**20
 
 
 class BrokenReadError(BlobError):
@@ -84,10 +98,43 @@ class BlobStore(ABC):
         Raises:
             BlobError: the store did not take it.
         """
-        ref = BlobRef.of(data)
-        if not self._has(ref.key, ref.size) or not self._sound(ref):
-            self._write(ref.key, data)
+        with timed("store"):
+            ref = BlobRef.of(data)
+            if not self._has(ref.key, ref.size) or not self._sound(ref):
+                self._write(ref.key, data)
         return ref
+
+    def put_file(self, path: Path) -> BlobRef:
+        """Store the bytes of a file, never all of them in memory, and remove the file.
+
+        Args:
+            path: best one that ``scratch`` gave, which a local store only has to rename.
+
+        Raises:
+            BlobError: the store did not take it.
+        """
+        ref = BlobRef.of_file(path)
+        self.hold(ref)
+        if not self._has(ref.key, ref.size) or not self._sound(ref):
+            self._write_file(ref.key, path)
+        path.unlink(missing_ok=True)
+        return ref
+
+    @contextmanager
+    def scratch(self, ending: str = "") -> Iterator[Path]:
+        """A path for a file that is to be put; what is there at the end of the block is removed.
+
+        Args:
+            ending: of the name, such as ``.mp4``.
+
+        Raises:
+            BlobError: no file can be made there.
+        """
+        path = self._make_scratch(ending)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def get(self, ref: BlobRef) -> bytes:
         """The bytes behind ``ref``, checked against its digest.
@@ -95,13 +142,8 @@ class BlobStore(ABC):
         Raises:
             BlobError: they are missing or damaged; the text names the object and the store.
         """
-
-        def fault(data: bytes) -> str:
-            if len(data) != ref.size:
-                return f"it has {len(data)} bytes and should have {ref.size}"
-            return "" if BlobRef.of(data) == ref else "its bytes do not match its digest"
-
-        return self._right(ref.key, lambda: self._read(ref.key), fault)
+        with timed("store"):
+            return self._checked(ref)
 
     def get_range(self, ref: BlobRef, start: int, length: int) -> bytes:
         """``length`` bytes of ``ref`` from byte ``start`` on, by one read.
@@ -124,7 +166,27 @@ class BlobStore(ABC):
             short = len(data) != length
             return f"{len(data)} bytes came of {length} from {start} on" if short else ""
 
-        return self._right(ref.key, lambda: self._read(ref.key, (start, length)), fault)
+        with timed("store"):
+            return self._right(ref.key, lambda: self._read(ref.key, (start, length)), fault)
+
+    def copy_to(self, ref: BlobRef, path: Path) -> None:
+        """Write the bytes behind ``ref`` into a file, piece by piece, and check their digest.
+
+        Raises:
+            BlobError: they are missing or damaged; what was written of them is no use then.
+            OSError: the file cannot be written.
+        """
+        digest = hashlib.sha256()
+        with open(path, "wb") as file:
+            for start in range(0, ref.size, _PIECE_BYTES):
+                data = self.get_range(ref, start, min(_PIECE_BYTES, ref.size - start))
+                digest.update(data)
+                file.write(data)
+        if digest.hexdigest() != ref.sha256:
+            raise BlobError(
+                f"{self._name(ref.key)} is damaged: its bytes do not match its digest; delete it "
+                "and start its job anew"
+            )
 
     def contains(self, ref: BlobRef) -> bool:
         """Whether the blob is there, in its full length.
@@ -168,10 +230,18 @@ class BlobStore(ABC):
         if ref.size > CHECKED_BYTES:
             return True
         try:
-            self.get(ref)
+            self._checked(ref)
         except BlobError:
             return False
         return True
+
+    def _checked(self, ref: BlobRef) -> bytes:
+        def fault(data: bytes) -> str:
+            if len(data) != ref.size:
+                return f"it has {len(data)} bytes and should have {ref.size}"
+            return "" if BlobRef.of(data) == ref else "its bytes do not match its digest"
+
+        return self._right(ref.key, lambda: self._read(ref.key), fault)
 
     def _right(self, key: str, read: Callable[[], bytes], fault: Callable[[bytes], str]) -> bytes:
         """What ``read`` gives once ``fault`` finds nothing wrong with it."""
@@ -201,6 +271,22 @@ class BlobStore(ABC):
     @abstractmethod
     def _write(self, key: str, data: bytes) -> None:
         """Store an object so that readers see all of it or nothing."""
+
+    @abstractmethod
+    def _write_file(self, key: str, path: Path) -> None:
+        """``_write`` of the bytes of a file, which may be moved."""
+
+    def _make_scratch(self, ending: str) -> Path:
+        """An empty file for ``scratch``."""
+        try:
+            handle, name = tempfile.mkstemp(suffix=ending)
+        except OSError as error:
+            raise BlobError(
+                f"no file can be made in {tempfile.gettempdir()}: {error.strerror or error}; free "
+                "space there, or set TMPDIR to another folder"
+            ) from error
+        os.close(handle)
+        return Path(name)
 
     @abstractmethod
     def _read(self, key: str, span: tuple[int, int] | None = None) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from mediaproc.blobs.base import BlobStore
 from mediaproc.errors import BlobError
@@ -59,23 +61,46 @@ class LocalBlobStore(BlobStore):
                 return False
 
     def _write(self, key: str, data: bytes) -> None:
-        path = self.root / key
         with _words(self._name(key), f"written ({len(data)} bytes)"):
-            _make_folder(path.parent)
-            self._unfinished.mkdir(exist_ok=True)
-            # A kill between the two steps leaves a stray file there, never half a blob.
-            handle, temporary = tempfile.mkstemp(dir=self._unfinished)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
+            self._written(key, lambda file: file.write(data))
+
+    def _write_file(self, key: str, path: Path) -> None:
+        with _words(self._name(key), f"written ({path.stat().st_size} bytes)"):
+            if path.parent == self._unfinished.absolute():  # ours: it only needs its name
+                with open(path, "rb") as file:
                     os.fsync(file.fileno())
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-            # The new name too is on the disk before a checkpoint names the blob.
-            _sync_folder(path.parent)
+                self._named(path, key)
+                return
+            with open(path, "rb") as source:
+                self._written(key, lambda file: shutil.copyfileobj(source, file))
+
+    def _written(self, key: str, write: Callable[[BinaryIO], Any]) -> None:
+        _make_folder((self.root / key).parent)
+        # A kill between the two steps leaves a stray file there, never half a blob.
+        temporary = self._make_scratch()
+        try:
+            with open(temporary, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            self._named(temporary, key)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _named(self, temporary: Path, key: str) -> None:
+        path = self.root / key
+        _make_folder(path.parent)
+        os.replace(temporary, path)
+        # The new name too is on the disk before a checkpoint names the blob.
+        _sync_folder(path.parent)
+
+    def _make_scratch(self, ending: str = "") -> Path:
+        with _words(f"blob folder {self.root}", "written to"):
+            _make_folder(self.root)
+            self._unfinished.mkdir(exist_ok=True)
+            handle, name = tempfile.mkstemp(suffix=ending, dir=self._unfinished)
+            os.close(handle)
+            return Path(name)
 
     def _read(self, key: str, span: tuple[int, int] | None = None) -> bytes:
         with _words(self._name(key), "read"):

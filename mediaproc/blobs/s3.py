@@ -6,7 +6,8 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from mediaproc.blobs.base import BlobStore, BrokenReadError
 from mediaproc.errors import BlobError, MediaprocError
@@ -90,25 +91,36 @@ class S3BlobStore(BlobStore):
         return bool(head["ContentLength"] == size)
 
     def _write(self, key: str, data: bytes) -> None:
-        from boto3.s3.transfer import TransferConfig
-
+        if len(data) > PART_BYTES:
+            self._upload(key, io.BytesIO(data))
+            return
         with self._errors("written", key):
-            if len(data) > PART_BYTES:
-                self._client.upload_fileobj(
-                    io.BytesIO(data),
-                    self.bucket,
-                    self.prefix + key,
-                    Config=TransferConfig(
-                        multipart_threshold=PART_BYTES,
-                        multipart_chunksize=PART_BYTES,
-                        max_concurrency=_PARTS_AT_ONCE,
-                    ),
-                )
-                return
             # The server refuses what arrives damaged; every server knows this checksum.
             md5 = hashlib.md5(data, usedforsecurity=False).digest()
             self._client.put_object(
                 **self._where(key), Body=data, ContentMD5=base64.b64encode(md5).decode()
+            )
+
+    def _write_file(self, key: str, path: Path) -> None:
+        if path.stat().st_size <= PART_BYTES:
+            self._write(key, path.read_bytes())
+            return
+        with open(path, "rb") as file:
+            self._upload(key, file)
+
+    def _upload(self, key: str, file: BinaryIO) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        with self._errors("written", key):
+            self._client.upload_fileobj(
+                file,
+                self.bucket,
+                self.prefix + key,
+                Config=TransferConfig(
+                    multipart_threshold=PART_BYTES,
+                    multipart_chunksize=PART_BYTES,
+                    max_concurrency=_PARTS_AT_ONCE,
+                ),
             )
 
     def _read(self, key: str, span: tuple[int, int] | None = None) -> bytes:

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mediaproc.cli import detect, jobs, resume, review, schema, stages, validate
+from mediaproc.cli import detect, export, jobs, resume, review, schema, stages, validate
 from mediaproc.cli.common import FAILED, INVALID, fail
 from mediaproc.errors import MediaprocError, ProfileError, SettingsError
 
@@ -26,6 +26,7 @@ app.command()(detect.detect)
 app.command()(resume.resume)
 app.command()(review.review)
 app.add_typer(jobs.app, name="jobs")
+app.command()(export.export)
 app.command()(validate.validate)
 app.command()(stages.stages)
 app.command()(schema.schema)

@@ -54,7 +54,14 @@ def open_workspace(concurrency: int | None = None) -> Workspace:
     return api.open_workspace(concurrency=concurrency)
 
 
-def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool) -> int:
+def run_job(
+    workspace: Workspace,
+    job: Job,
+    mode: ProgressMode,
+    *,
+    as_json: bool,
+    profile_time: bool = False,
+) -> int:
     """Run a job with progress, stop it cleanly on Ctrl-C, say how it ended; the exit code."""
     from mediaproc.cli.progress import display
 
@@ -69,6 +76,10 @@ def run_job(workspace: Workspace, job: Job, mode: ProgressMode, *, as_json: bool
         fail(f"mediaproc: error: {error}")
         fail(f"mediaproc: {job.id} stopped; once that is mended: mediaproc resume {job.id}")
         return FAILED
+    if profile_time:
+        from mediaproc.cli.timings import timing_table
+
+        fail(timing_table(job))
     if as_json:
         show_json(job.to_json())
     elif job.status == "done":

@@ -47,6 +47,9 @@ def detect(
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
     ),
+    profile_time: Annotated[
+        bool, typer.Option("--profile-time", help="Show where the time went, by node.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
 ) -> None:
     """Run a profile on videos, a job for each."""
@@ -68,7 +71,7 @@ def detect(
             job = workspace.create(
                 plan, video, span=span, out_dir=out, job_id=job_id, reuse=not no_cache
             )
-            code = run_job(workspace, job, progress, as_json=as_json)
+            code = run_job(workspace, job, progress, as_json=as_json, profile_time=profile_time)
         except MediaprocError as error:
             if len(videos) == 1:
                 raise

@@ -9,6 +9,7 @@ import typer
 
 from mediaproc.addresses import shown
 from mediaproc.cli.common import open_workspace, show_json
+from mediaproc.cli.timings import timing_table
 from mediaproc.errors import StageError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         "asks": [{"id": q.id, "node": q.node, "question": q.payload} for q in questions],
         "problem": problem,
         "stored": workspace.stored(job_id),
+        "seconds": job.elapsed,
         "nodes": job.timings,
     }
     if as_json:
@@ -60,8 +62,10 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
         return
     for key, value in data.items():
         if key == "nodes":
-            for node, timing in job.timings.items():
-                print(f"  {node}: {timing['calls']} calls, {timing['seconds']:.3f} s")
+            if job.timings:
+                print(timing_table(job))
+        elif key == "seconds":
+            continue  # part of the table
         elif key == "stopped_at":
             for place in stopped_at:
                 segment = "" if place["segment"] is None else f" of segment {place['segment']}"
@@ -74,6 +78,42 @@ def show(job_id: JobId, as_json: AsJson = False) -> None:
             print("{blob_bytes} bytes in {blobs} blobs".format_map(value))
         elif value not in (None, {}):
             print(f"{key}: {value}")
+
+
+@app.command()
+def events(job_id: JobId, as_json: AsJson = False) -> None:
+    """Tell what happened in the runs of a job."""
+    found = open_workspace().events(job_id)
+    if as_json:
+        show_json(found)
+        return
+    for event in found:
+        print(f"{event['at']}  run {event['run']}  {_told(event)}")
+
+
+def _told(event: dict[str, Any]) -> str:
+    """An event in words."""
+    kind = event["type"]
+    if kind == "began":
+        return f"began: process {event['process']} on {event['host']}"
+    if kind == "opened":
+        video = event["video"]
+        size = f"{video['width']}x{video['height']}"
+        return f"opened: {video['duration_s']:.1f} s, {video['frame_count']} frames of {size}"
+    if kind == "node":
+        found = "".join(f", {count} {channel}" for channel, count in event["items"].items())
+        reused = f", {event['reused']} of {event['blocks']} blocks reused" * bool(event["reused"])
+        calls = f"{event['calls']} of {event['of']} calls"
+        return f"{event['node']}: {calls}, {event['seconds']:.3f} s{found}{reused}"
+    if kind == "failure":
+        return f"failure: {event['node']} is skipped: {event['error']}"
+    if kind == "ended":
+        return f"ended: {event['status']}" + (f": {event['error']}" if event["error"] else "")
+    if kind == "elsewhere":
+        return f"elsewhere: last digits may differ: {'; '.join(event['changes'])}"
+    if kind == "without_video":
+        return f"without_video: goes on with kept frames: {event['why']}"
+    return str(kind)
 
 
 @app.command()

@@ -17,6 +17,9 @@ def resume(
     progress: Annotated[ProgressMode, typer.Option(help="How progress is shown.")] = (
         ProgressMode.AUTO
     ),
+    profile_time: Annotated[
+        bool, typer.Option("--profile-time", help="Show where the time went, by node.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
 ) -> None:
     """Go on with an unfinished job, with the profile it began with."""
@@ -29,4 +32,4 @@ def resume(
         raise JobError(f"{error}; then: mediaproc resume {job_id}") from error
     job = workspace.store.get(job_id)
     refuse_finished(job)
-    raise typer.Exit(run_job(workspace, job, progress, as_json=as_json))
+    raise typer.Exit(run_job(workspace, job, progress, as_json=as_json, profile_time=profile_time))

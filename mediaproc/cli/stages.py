@@ -48,6 +48,7 @@ def _described(stage: StageDefinition) -> dict[str, Any]:
         "reads": stage.io.reads,
         "optional_reads": stage.io.optional_reads,
         "writes": stage.io.writes,
+        "companions": list(stage.companions),
         "licence": stage.needs.licence,
         "extra": stage.needs.extra,
         "config": [
@@ -69,6 +70,8 @@ def _print(stage: StageDefinition) -> None:
     print(f"{stage.name}: {stage.description}")
     print(f"  reads {', '.join(stage.io.all_reads())}; writes {', '.join(stage.io.writes)}")
     print(f"  runs per {stage.scope}")
+    if stage.companions:
+        print(f"  brings {', '.join(stage.companions)}, which work ahead of it")
     for field in stage.config_fields:
         bounds = [
             f"{label} {v:g}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaproc.detect import resolve
+from mediaproc.detect.companions import accompanied
 from mediaproc.detect.expressions import Expression, ExpressionError, compile_expression
 from mediaproc.detect.plan import Plan, PlanNode, Retry, SegmentSpec
 from mediaproc.detect.profile import Keys, NodeModel, NodeSpec, Problem, Profile
@@ -74,10 +75,13 @@ class _Analysis:
         self.stages: dict[str, StageDefinition] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.guards: dict[str, Expression] = {}
+        # Nodes that work ahead of another one; see ``StageDefinition.companions``.
+        self.companions: dict[str, list[str]] = {}
 
     def run(self) -> Analysis:
         for spec in self.profile.nodes:
             self._node(spec)
+        self._accompanied()
         self._implied()
         self.order = {node: position for position, node in enumerate(self.specs)}
         predecessors = self._edges()
@@ -111,9 +115,12 @@ class _Analysis:
             at = spec.at if self.listed else (*spec.at, "stage")
             self._say(at, "unknown-stage", f"unknown stage {spec.model.stage!r}; {hint}")
             return
+        said = len(self.problems)
         self.stages[spec.id] = stage
         self._config(spec, stage)
         self._needs(spec, stage)
+        if len(self.problems) == said:
+            self._settled(spec, stage)
         if spec.model.timeout is not None and not stage.is_async:
             self._say(
                 (*spec.at, "timeout"),
@@ -152,6 +159,9 @@ class _Analysis:
         for name in stage.needs.model_fields:
             if isinstance(config.get(name), str):
                 config[name] = self._model(spec, name, config[name])
+        for name in stage.needs.file_fields:
+            if isinstance(config.get(name), str) and config[name]:
+                config[name] = self._file(spec, name, config[name])
         for name in stage.needs.model_folders:
             if isinstance(config.get(name), str):
                 config[name] = self._model_folder(spec, name, config[name])
@@ -159,6 +169,24 @@ class _Analysis:
             name: float(value) if fields[name].type == "float" and isinstance(value, int) else value
             for name, value in config.items()
         }
+
+    def _settled(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        """What follows from a whole configuration whose values are legal each by itself."""
+        config = dict(self.configs[spec.id])
+        for field, message in stage.check_fn(config) if stage.check_fn is not None else ():
+            at = (*spec.config_at, field) if field in spec.model.config else spec.at
+            self._say(at, "bad-value", f"{field}: {message}", spec, field=field)
+        self.stages[spec.id] = stage.under(config)
+
+    def _file(self, spec: NodeSpec, field: str, name: str) -> str:
+        """A file's whole path; a problem where there is no such file."""
+        path = Path(name).expanduser()
+        for candidate in (path, Path(self.profile.path).parent / path):
+            if candidate.is_file():
+                return str(candidate.resolve())
+        message = f"{field}: no file {name!r}, neither here nor beside the profile"
+        self._say((*spec.config_at, field), "missing-file", message, spec, field=field)
+        return name
 
     def _model(self, spec: NodeSpec, field: str, model: str) -> str:
         """The ``model:`` value with a file's whole path; a problem where there is no such file."""
@@ -238,9 +266,41 @@ class _Analysis:
                 self.configs[name] = self.stages[name].filled_config({})
                 waiting.append(name)  # which may imply others
 
+    def _accompanied(self) -> None:
+        """Put in the nodes that work ahead of others."""
+        for owner in [*self.specs]:
+            if owner in self.stages and self.stages[owner].companions:
+                self._accompany(self.specs[owner], self.stages[owner])
+
+    def _accompany(self, spec: NodeSpec, stage: StageDefinition) -> None:
+        # A wrong setting was told of already.
+        sound = not any(problem.node == spec.id for problem in self.problems)
+        ahead, rest = accompanied(spec, stage, self.registry, sound=sound)
+        for taken in (each.id for each in ahead if each.id in self.specs):
+            message = f"the name {taken!r} is that of a part of {spec.id!r}; take another one"
+            self._say(self.specs[taken].at, "reserved-name", message, self.specs[taken])
+            return
+        self.guards.pop(spec.id, None)
+        self.companions[spec.id] = [each.id for each in ahead]
+        specs, self.specs = self.specs, {}
+        for node, known in specs.items():
+            if node == spec.id:
+                for each in ahead:
+                    self._node(each)
+            self.specs[node] = rest if node == spec.id else known
+
     # ---- edges and reads
 
     def _edges(self) -> dict[str, set[str]]:
+        predecessors = self._given_edges()
+        for owner, companions in self.companions.items():
+            before = predecessors[owner] - {*companions}
+            for node, ahead in zip(companions, [None, *companions], strict=False):
+                predecessors[node] |= before | ({ahead} if ahead else set())
+            predecessors[owner].add(companions[-1])
+        return predecessors
+
+    def _given_edges(self) -> dict[str, set[str]]:
         predecessors: dict[str, set[str]] = {node: set() for node in self.specs}
         if self.profile.edges is not None:
             for source, target, at in self.profile.edges:
@@ -266,7 +326,12 @@ class _Analysis:
             if other != node and channel in stage.io.writes
         ]
         if self.listed:
-            return [other for other in writers if self.order[other] < self.order[node]]
+            writers = [other for other in writers if self.order[other] < self.order[node]]
+            # A list tells which frames are meant: those chosen last. What can be folded (two
+            # detectors' findings) is left for the profile to say.
+            spec, stage = self.registry.channel(channel), self.stages[node]
+            folded = spec.reducer is not None or channel in stage.io.merges
+            return writers if folded or stage.scope == "video" else writers[-1:]
         # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
         mine = {*self.stages[node].io.writes} - {channel}
         writers = [

@@ -53,6 +53,9 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         saver: opens an official saver with sync methods over that database, for one call of one
             thread; its serialiser should be strict, so that nothing is unpickled.
         guard: called before every write; it raises where this process may write no more.
+
+    Attributes:
+        write_seconds: what writing took so far, summed over threads.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         self._database = database
         self._saver = saver
         self._guard = guard
+        self.write_seconds = 0.0
         self._threads = ThreadTables(database)
 
     @property
@@ -90,15 +94,13 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Store a checkpoint, parts as envelopes."""
-        encoded = checkpoint.copy()
-        encoded["channel_values"] = encoded_values(
-            checkpoint["channel_values"], checkpoint["channel_versions"]
-        )
-        self._guard()
-        with self._database.errors(), self._saver() as saver:
-            return saver.put(
-                config, encoded, encoded_metadata(metadata, checkpoint["id"]), new_versions
+        with self._writing() as saver:
+            encoded = checkpoint.copy()
+            encoded["channel_values"] = encoded_values(
+                checkpoint["channel_values"], checkpoint["channel_versions"]
             )
+            said = encoded_metadata(metadata, checkpoint["id"])
+            return saver.put(config, encoded, said, new_versions)
 
     def put_writes(
         self,
@@ -108,10 +110,16 @@ class StageCheckpointer(BaseCheckpointSaver[str]):
         task_path: str = "",
     ) -> None:
         """Store a task's writes, parts as envelopes."""
-        encoded = encoded_writes(writes, task_id)
+        with self._writing() as saver:
+            saver.put_writes(config, encoded_writes(writes, task_id), task_id, task_path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[BaseCheckpointSaver[str]]:
         self._guard()
+        started = time.perf_counter()
         with self._database.errors(), self._saver() as saver:
-            saver.put_writes(config, encoded, task_id, task_path)
+            yield saver
+        self.write_seconds += time.perf_counter() - started
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """A checkpoint with its parts, restored when they are read.

@@ -6,9 +6,9 @@ to 4. It holds no clock, host, path or job id: equal work gives an equal report.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 
 class _Model(BaseModel):
@@ -79,6 +79,62 @@ class TextFinding(_Model):
     on_screen: list[Interval]
 
 
+class MatchFinding(_Model):
+    """A brand or word of a list, where it was read or said."""
+
+    node: str
+    label: str
+    source: str
+    spellings: list[str]
+    frames: int
+    max_score: float
+    when: list[Interval]
+
+
+class ExposureFinding(_Model):
+    """A stretch of time in which a brand or class is on screen."""
+
+    node: str
+    label: str
+    start_s: float
+    end_s: float
+    seen_s: float
+    area_share: float
+    prominence: float
+
+
+class Moment(_Model):
+    """One event, with what its kind has to say in ``details``."""
+
+    start_s: float
+    end_s: float
+    start_frame: int
+    end_frame: int
+    score: float
+    track_id: int
+    details: JsonValue
+
+
+class EventFinding(_Model):
+    """All events of one kind and label, the first ones in full."""
+
+    node: str
+    kind: str
+    label: str
+    count: int
+    max_score: float
+    moments: list[Moment]
+
+
+class TotalFinding(_Model):
+    """Sums over the whole video about one subject, as the stage that made them names them."""
+
+    node: str
+    topic: str
+    label: str
+    values: dict[str, JsonValue]
+
+
 class SpeechFinding(_Model):
     """When somebody speaks, by one node."""
 
@@ -143,8 +199,21 @@ class Report(_Model):
     objects: list[LabelFinding]
     tracks: list[TrackFinding]
     texts: list[TextFinding]
+    matches: list[MatchFinding]
+    exposure: list[ExposureFinding]
+    events: list[EventFinding]
+    totals: list[TotalFinding]
     speech: list[SpeechFinding]
     transcript: list[PhraseFinding]
     answers: list[AnswersFinding]
     reviews: list[ReviewsFinding]
     failures: list[Failure]
+
+
+def report_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a report of this version."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Report.model_json_schema(mode="serialization"),
+        "title": "mediaproc report",
+    }

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
@@ -29,10 +28,9 @@ from mediaproc.detect.analysis import check
 from mediaproc.detect.cache import CacheStore, Keys, digest, environment
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.nodes import StageNode
-from mediaproc.detect.parts import as_part, distinct
+from mediaproc.detect.parts import as_part
 from mediaproc.detect.plan import Plan, PlanNode
 from mediaproc.detect.profile import Profile
-from mediaproc.detect.rows import Rows
 from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
@@ -130,6 +128,8 @@ def build_graph(
         cache=cache,
         reuse=reuse,
         fingerprints=fingerprints,
+        plan=plan,
+        segments_open=concurrency,
     )
     graph = _Builder(plan, services).build()
     compiled = graph.compile(checkpointer=checkpointer, name=plan.name)
@@ -187,52 +187,6 @@ def keeps_frames(plan: Plan, blobs: BlobStore) -> bool:
     return any(
         node.stage == SAMPLE_FRAMES.name and are_kept(node.config, blobs) for node in plan.nodes
     )
-
-
-def collect_tables(
-    values: Mapping[str, Any], blobs: BlobStore, plan: Plan | None = None
-) -> dict[str, Rows]:
-    """The tables of findings in a finished job's state, by channel, each with all its rows.
-
-    Args:
-        values: ``graph.get_state(config).values``.
-        blobs: where large tables were put.
-        plan: of the job. With it, a node that reads and writes a channel, such as a review, stands
-            for those whose rows it refined, as it does for the nodes behind it.
-
-    Raises:
-        DamageError: two results differ that are of the same node and segment.
-    """
-    found: dict[str, dict[tuple[str, int], Rows]] = {}
-    services = Services(blobs, ModelStore(Path()))  # one, which reads the video's index once
-    parts = distinct(values.get("parts", ()))
-    refined = _refined(plan, {part.node for part in parts}) if plan else set()
-    for part in parts:
-        stage = REGISTRY.get(part.stage)
-        kinds = {c: REGISTRY.channel(c).type for c in stage.io.writes}
-        if not any(issubclass(kind, Rows) for kind in kinds.values()):
-            continue
-        writes = part.open(services.restore(values["header"], {}, "-"))
-        for channel, kind in kinds.items():
-            if issubclass(kind, Rows) and (part.node, channel) not in refined:
-                position = -1 if part.segment is None else part.segment
-                found.setdefault(channel, {})[part.node, position] = writes[channel]
-    return {
-        channel: type(next(iter(tables.values()))).concat([tables[key] for key in sorted(tables)])
-        for channel, tables in sorted(found.items())
-    }
-
-
-def _refined(plan: Plan, ran: set[str]) -> set[tuple[str, str]]:
-    """(node, channel) of what a node that ran has written anew."""
-    return {
-        (producer, channel)
-        for node in plan.nodes
-        if node.id in ran
-        for channel, producers in node.inputs.items()
-        if channel in REGISTRY.get(node.stage).io.writes
-        for producer in producers
-    }
 
 
 class _Builder:

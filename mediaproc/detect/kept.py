@@ -19,6 +19,7 @@ from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.detect.state import Frame, Frames
 from mediaproc.errors import MediaError
 from mediaproc.media import PackIndex, PackWriter, decode_jpeg, encode_jpeg, prefetch, read_frames
+from mediaproc.timing import timed
 
 if TYPE_CHECKING:
     from mediaproc.media import Resample
@@ -102,9 +103,10 @@ class KeptMedia:
         for pack, here in self._found(wanted):
             name = f"frame pack {pack.ref.key} in {self._blobs}"
             for index, jpeg in read_frames(pack.index, self._reader(pack), here, name=name):
-                image = decode_jpeg(jpeg)
-                if size_wh is not None and size_wh != (image.shape[1], image.shape[0]):
-                    image = cv2.resize(image, size_wh, interpolation=method)
+                with timed("decode"):
+                    image = decode_jpeg(jpeg)
+                    if size_wh is not None and size_wh != (image.shape[1], image.shape[0]):
+                        image = cv2.resize(image, size_wh, interpolation=method)
                 pts, time_s = self._times[index]
                 yield Frame(index, pts, time_s, image)
 
@@ -155,7 +157,9 @@ def keep(frames: Frames, blobs: BlobStore, quality: int) -> Frames:
         writer = PackWriter()
 
     for frame in frames.images():
-        writer.add(frame.index, encode_jpeg(frame.image, quality))
+        with timed("encode"):
+            jpeg = encode_jpeg(frame.image, quality)
+        writer.add(frame.index, jpeg)
         if len(writer) >= PACK_FRAMES or writer.size >= PACK_BYTES:
             stored()
     if len(writer):

@@ -10,6 +10,8 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
@@ -28,6 +30,7 @@ from mediaproc.detect.stages.base import REGISTRY, StageDefinition
 from mediaproc.detect.state import DetectState, Frames, Segment
 from mediaproc.detect.views import NodeView, job_id
 from mediaproc.errors import MediaprocError, StageError
+from mediaproc.timing import clocked
 
 # Where LangGraph leaves the checkpointer that a run uses.
 _CHECKPOINTER = "__pregel_checkpointer"
@@ -57,12 +60,11 @@ class StageNode:
         """Run the stage, or take over what is known; the state update that LangGraph applies."""
         known = self.cache.find(state)
         updates = []
-        seconds = 0.0
+        spent = _Spent()
         for view in self._views(known, state, config):
             try:
-                with self.services.stage_calls:
-                    # Waiting for a turn is nobody's work.
-                    started = time.perf_counter()
+                # Waiting for a turn is nobody's work.
+                with self.services.stage_calls, spent.counting():
                     update = self._call(view, state)
                     if inspect.iscoroutine(update):
                         update = asyncio.run(self._in_time(update))
@@ -70,9 +72,8 @@ class StageNode:
                 raise
             except Exception as error:
                 raise self._failure(view, error) from error
-            seconds += time.perf_counter() - started
             updates.append((view, update))
-        return self._handed_on(updates, known, state, config, seconds)
+        return self._handed_on(updates, known, state, config, spent)
 
     async def arun(self, state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """``run`` for async graphs: an async stage is awaited, others run on a thread."""
@@ -80,17 +81,17 @@ class StageNode:
             return await asyncio.to_thread(self.run, state, config)
         known = await asyncio.to_thread(self.cache.find, state)
         updates = []
-        started = time.perf_counter()
+        spent = _Spent()
         for view in await asyncio.to_thread(lambda: [*self._views(known, state, config)]):
             try:
-                update = await self._in_time(self._call(view, state))
+                with spent.counting():
+                    update = await self._in_time(self._call(view, state))
             except (GraphBubbleUp, MediaprocError):
                 raise
             except Exception as error:
                 raise self._failure(view, error) from error
             updates.append((view, update))
-        seconds = time.perf_counter() - started
-        return await asyncio.to_thread(self._handed_on, updates, known, state, config, seconds)
+        return await asyncio.to_thread(self._handed_on, updates, known, state, config, spent)
 
     def failed(self, state: dict[str, Any], error: NodeError) -> dict[str, Any]:
         """The update where the stage failed and the profile says ``on_error: skip``."""
@@ -126,7 +127,7 @@ class StageNode:
         keywords = self.services.bind(
             function,
             config=dict(self.node.config),
-            media=self.services.media(state["header"]),
+            media=self.services.media(state["header"], self.node),
             progress=self._progress(state),
             ask=interrupt,
         )
@@ -173,7 +174,7 @@ class StageNode:
         known: Known,
         state: Mapping[str, Any],
         config: RunnableConfig,
-        seconds: float,
+        spent: _Spent,
     ) -> dict[str, Any]:
         if known.entry is None and not known.pieces and not updates:
             self._tell(state, skipped=True)
@@ -199,7 +200,7 @@ class StageNode:
         seen = [view["frames"] for view, _ in updates if isinstance(view.get("frames"), Frames)]
         self._tell(
             state,
-            seconds=seconds,
+            spent=spent,
             items={c: len(v) for c, v in values.items() if hasattr(v, "__len__")},
             frames=sum(map(len, seen)) if seen else None,
             reused=len(known.pieces),
@@ -211,7 +212,7 @@ class StageNode:
         self,
         state: Mapping[str, Any],
         *,
-        seconds: float = 0.0,
+        spent: _Spent | None = None,
         items: Mapping[str, int] | None = None,
         frames: int | None = None,
         reused: int = 0,
@@ -222,7 +223,7 @@ class StageNode:
 
         Args:
             state: LangGraph's state.
-            seconds: time in the stage.
+            spent: time in the stage.
             items: rows written, by channel.
             frames: frames looked at, or None where the stage reads none.
             reused: blocks (1 in video scope) that were taken over from the cache.
@@ -236,7 +237,8 @@ class StageNode:
                 "type": "node",
                 **self._where(state),
                 "video_s": sum(index.end_s(end - 1) - index.time_s(start) for start, end in spans),
-                "seconds": seconds,
+                "seconds": spent.seconds if spent else 0.0,
+                "time": spent.by_kind if spent else {},
                 "items": dict(items or {}),
                 "frames": frames,
                 "blocks": len(state["segment"]["blocks"]) if self.node.scope == "segment" else 1,
@@ -250,7 +252,9 @@ class StageNode:
         self, block: Block, entry: CacheEntry, state: Mapping[str, Any], config: RunnableConfig
     ) -> dict[str, Any]:
         """The writes of one block out of a cached call."""
-        restore = self.services.restore(state["header"], self.view.configs, job_id(config))
+        restore = self.services.restore(
+            state["header"], self.view.configs, job_id(config), self.node
+        )
         writes = restore(self._part(state, config, data=entry.data), entry.data)
         return {channel: value.within(*block) for channel, value in writes.items()}
 
@@ -317,6 +321,23 @@ class StageNode:
 
     def __str__(self) -> str:
         return f"node {self.node.id!r} ({self.node.stage})"
+
+
+@dataclass
+class _Spent:
+    """Seconds in a stage, and by kind of work; see ``mediaproc.timing``."""
+
+    seconds: float = 0.0
+    by_kind: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        started = time.perf_counter()
+        with clocked() as clock:
+            yield
+        self.seconds += time.perf_counter() - started
+        for kind, seconds in clock.seconds().items():
+            self.by_kind[kind] = self.by_kind.get(kind, 0.0) + seconds
 
 
 def _span(segment: Segment | None) -> str:

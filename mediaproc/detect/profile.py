@@ -402,7 +402,10 @@ def _set(data: dict[str, Any], profile: Profile, owner: str, key: str, value: An
     if spec.at[0] == "nodes":
         data["nodes"][owner].setdefault("config", {})[key] = value
     else:
-        data["stages"][spec.at[1]] = {owner: {**spec.model.config, key: value}}
+        item = data["stages"][spec.at[1]]
+        # As it is by now: an earlier setting may have changed it.
+        before = (item[owner] or {}) if isinstance(item, dict) else {}
+        data["stages"][spec.at[1]] = {owner: {**before, key: value}}
 
 
 def _scalar(text: str) -> Any:

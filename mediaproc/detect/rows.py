@@ -32,9 +32,13 @@ class Rows:
     """An immutable table of findings of one kind, ordered by (pts, node, row).
 
     Subclasses name their columns. Numbers are numpy arrays (int64, float64), the rest are lists.
+    Of the blobs that a column refers to, the references stand beside a table that is itself in a
+    blob, so that whoever holds the table holds them too.
     """
 
     columns: ClassVar[tuple[Column, ...]] = ()
+    # JSON columns that hold references to blobs, or null.
+    blob_columns: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, data: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
         names = [column.name for column in self.columns]
@@ -146,7 +150,9 @@ class Rows:
         if len(text) <= INLINE_BYTES:
             return {"rows": self._length, "inline": data}
         ref = blobs.put(zlib.compress(text.encode(), 6))
-        return {"rows": self._length, "blob": ref.to_json()}
+        sealed: dict[str, Any] = {"rows": self._length, "blob": ref.to_json()}
+        named = {blob["sha256"]: blob for name in self.blob_columns for blob in data[name] if blob}
+        return {**sealed, "refers_to": [*named.values()]} if named else sealed
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], blobs: BlobStore) -> Self:

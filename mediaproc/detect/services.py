@@ -5,128 +5,34 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.detect.cache import CacheStore, Keys
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part
-from mediaproc.detect.plan import Plan
+from mediaproc.detect.pixels import Sharing, VideoMedia
+from mediaproc.detect.plan import Plan, PlanNode, SegmentSpec
 from mediaproc.detect.stages.base import REGISTRY, StageDefinition, wanted_services
-from mediaproc.detect.state import Frame, Video
+from mediaproc.detect.state import Video
 from mediaproc.errors import CheckpointError, MediaError
 from mediaproc.media import (
+    Decoder,
     FingerprintMemory,
     FrameIndex,
-    Resample,
+    FramePool,
     SameVideo,
     VideoInfo,
-    decode_audio,
-    decode_frames,
     index_video,
-    prefetch,
 )
 
-# Frames that a decoding thread may be ahead of its reader.
-DECODE_AHEAD = 8
+# What decoded frames take (YUV 4:2:0) of what ``max_mb`` counts for them (BGR).
+POOLED_SHARE = 0.5
 # Videos whose index stays in memory.
 OPEN_VIDEOS = 8
-
-
-class VideoMedia:
-    """The ``media`` service: the pixels and the sound of one video.
-
-    Attributes:
-        info: what is known of the video.
-        index: its frames.
-    """
-
-    def __init__(
-        self,
-        info: VideoInfo,
-        index: FrameIndex,
-        address: str,
-        fingerprints: FingerprintMemory | None,
-    ) -> None:
-        self.info = info
-        self.index = index
-        self._address = address
-        self._same = SameVideo(info, fingerprints)
-
-    def images(
-        self,
-        frame_indexes: Sequence[int],
-        *,
-        size_wh: tuple[int, int] | None = None,
-        resample: Resample = "smooth",
-    ) -> Iterator[Frame]:
-        """Decode the given frames, ascending, scaled to ``size_wh`` where given.
-
-        Raises:
-            MediaError: a frame cannot be decoded, the text names file, frame and time; or the
-                video is no longer the one that was indexed.
-        """
-        wanted = [int(i) for i in frame_indexes]
-        if not wanted:
-            return
-        decoded = decode_frames(
-            self._address,
-            self.index,
-            wanted,
-            size_wh=size_wh,
-            resample=resample,
-            check=self._same,
-        )
-        with prefetch(decoded, DECODE_AHEAD) as frames:
-            for frame in frames:
-                yield Frame(frame.frame_index, frame.pts, frame.time_s, frame.image)
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether the video has an audio track."""
-        return self.info.has_audio
-
-    def audio(self, start_s: float, end_s: float) -> npt.NDArray[np.float32]:
-        """The sound between two times; see ``mediaproc.media.decode_audio``.
-
-        Raises:
-            MediaError: the video cannot be read, or is no longer the one that was indexed.
-        """
-        start_pts = int(self.index.pts[0])
-        try:
-            return decode_audio(
-                self._address, start_pts, self.index.time_base, start_s, end_s, check=self._same
-            )
-        except MediaError as error:
-            raise MediaError(
-                f"{error}; its sound is read from the video itself, since kept frames hold none",
-                path=self.info.path,
-            ) from error
-
-    def end_s(self, frame_index: int) -> float:
-        """Seconds from the first frame to the end of a frame."""
-        return self.index.end_s(frame_index)
-
-    def frame_at(self, time_s: float) -> tuple[int, int]:
-        """Index and PTS of the frame on screen at a time; the first or last one outside."""
-        pts = int(self.index.pts[0]) + time_s / float(self.index.time_base)
-        # Half a unit more, so that the time of a frame finds that frame however it was rounded.
-        frame = max(0, int(np.searchsorted(self.index.pts, pts + 0.5, side="right")) - 1)
-        return frame, int(self.index.pts[frame])
-
-    def stored(self) -> list[dict[str, Any]]:
-        """Nowhere: the frames come from the video."""
-        return []
-
-    def joined(self, pieces: Sequence[VideoMedia]) -> VideoMedia:
-        """This source: all frames of a video come from one file."""
-        return self
 
 
 @dataclass
@@ -137,6 +43,8 @@ class Services:
         blobs: where binary data goes.
         models: loaded model weights, one per process and device.
         stage_calls: bounds how many stages work at once.
+        plan: the graph's, where frames are shared among its nodes.
+        segments_open: how many segments are worked at, at once.
         cache: results of earlier jobs, or None to do without.
         reuse: whether to take results over from the cache; new ones are kept either way.
         fingerprints: those of videos that were seen before.
@@ -148,7 +56,10 @@ class Services:
     cache: CacheStore | None = None
     reuse: bool = True
     fingerprints: FingerprintMemory | None = None
+    plan: Plan | None = None
+    segments_open: int = 1
     _videos: OrderedDict[str, VideoMedia] = field(default_factory=OrderedDict)
+    _sharing: dict[int, Sharing] = field(default_factory=dict)
     _keys: dict[int, Keys] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -170,11 +81,24 @@ class Services:
             "index": self.blobs.put(index.to_bytes()).to_json(),
             "address": address,
         }
-        self._keep(header, VideoMedia(info, index, address, self.fingerprints))
+        self._keep(header, info, index)
         return header
 
-    def media(self, header: Mapping[str, Any]) -> VideoMedia:
-        """The video behind a header that ``open_video`` gave, here or in an earlier process."""
+    def media(self, header: Mapping[str, Any], node: PlanNode | None = None) -> VideoMedia:
+        """The video behind a header that ``open_video`` gave, here or in an earlier process.
+
+        Args:
+            header: what ``open_video`` gave.
+            node: who asks.
+        """
+        media = self._media(header)
+        if node is None or node.scope == "video" or self.plan is None:
+            return media
+        if node.phase not in self._sharing:
+            self._sharing[node.phase] = Sharing.of(self.plan, node.phase, self.blobs)
+        return media.shared(self._sharing[node.phase])
+
+    def _media(self, header: Mapping[str, Any]) -> VideoMedia:
         key = _key(header)
         with self._lock:
             if key in self._videos:
@@ -182,31 +106,25 @@ class Services:
                 return self._videos[key]
         index = FrameIndex.from_bytes(self.blobs.get(BlobRef.from_json(header["index"])))
         info = VideoInfo.from_json(header["info"])
-        media = VideoMedia(info, index, _address(header), self.fingerprints)
-        self._keep(header, media)
-        return media
+        return self._keep(header, info, index)
 
     def video(self, header: Mapping[str, Any]) -> Video:
         """The ``video`` that stages see."""
-        info = self.media(header).info
-        return Video(
-            path=info.path,
-            fingerprint=info.fingerprint,
-            width=info.display_width,
-            height=info.display_height,
-            fps=info.avg_frame_rate[0] / info.avg_frame_rate[1],
-            duration_s=info.duration_s,
-            frame_count=info.frame_count,
-            time_base=info.time_base,
-        )
+        return self._media(header).video
 
     def bind(self, function: Callable[..., Any], **more: Any) -> dict[str, Any]:
         """The keyword arguments that ``function`` declares, out of the services and ``more``."""
         offered = {"blobs": self.blobs, "models": self.models, **more}
         return {name: offered[name] for name in wanted_services(function) if name in offered}
 
-    def restore(self, header: Mapping[str, Any], config: Mapping[str, Any], job_id: str) -> Any:
-        """A function that restores the writes of a part from its data."""
+    def restore(
+        self,
+        header: Mapping[str, Any],
+        config: Mapping[str, Any],
+        job_id: str,
+        node: PlanNode | None = None,
+    ) -> Any:
+        """A function that restores the writes of a part from its data, for the node that reads."""
 
         def restore(part: Part, data: dict[str, Any]) -> dict[str, Any]:
             stage = REGISTRY.get(part.stage)
@@ -214,18 +132,26 @@ class Services:
             if stage.deserialize_fn is None:
                 return data
             keywords = self.bind(
-                stage.deserialize_fn, media=self.media(header), config=config.get(part.node, {})
+                stage.deserialize_fn,
+                media=self.media(header, node),
+                config=config.get(part.node, {}),
             )
             restored: dict[str, Any] = stage.deserialize_fn(data, job_id, **keywords)
             return restored
 
         return restore
 
-    def _keep(self, header: Mapping[str, Any], media: VideoMedia) -> None:
+    def _keep(self, header: Mapping[str, Any], info: VideoInfo, index: FrameIndex) -> VideoMedia:
+        address, same = _address(header), SameVideo(info, self.fingerprints)
+        budget = SegmentSpec() if self.plan is None else self.plan.segment
+        most_bytes = int(self.segments_open * budget.max_mb * POOLED_SHARE * 1e6)
+        pool = FramePool(lambda: Decoder(address, index, same), most_bytes)
+        media = VideoMedia(info, index, address, same, pool)
         with self._lock:
             self._videos[_key(header)] = media
             while len(self._videos) > OPEN_VIDEOS:
                 self._videos.popitem(last=False)
+        return media
 
 
 def _address(header: Mapping[str, Any]) -> str:

@@ -9,27 +9,40 @@ they are large.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.tables import (
     Answers,
+    Codes,
     Detections,
+    Events,
+    Exposure,
+    Files,
+    FrameLabels,
     FrameScores,
+    Matches,
+    Motion,
     Reviews,
     Shots,
     Speech,
     SpeechScores,
     Texts,
+    Totals,
     Tracks,
     Transcript,
 )
 
 if TYPE_CHECKING:
-    from mediaproc.media import Resample
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+    from mediaproc.media import FrameIndex, Resample, VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,23 @@ class MediaSource(Protocol):
     def joined(self, pieces: Sequence[Any]) -> MediaSource:
         """One source of the frames of several of its kind."""
         ...
+
+
+class VideoSource(MediaSource, Protocol):
+    """The ``media`` service as a whole: every frame of the video, and the file itself."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of the file."""
+        ...
+
+    @property
+    def index(self) -> FrameIndex:
+        """When each of its frames is shown."""
+        ...
+
+    def opened(self) -> AbstractContextManager[tuple[InputContainer, VideoStream]]:
+        """The file, open for reading its packets; MediaError where it is another one by now."""
 
 
 class AudioSource(Protocol):
@@ -251,16 +281,35 @@ class Segment:
         return self.blocks[-1][1]
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of frames that a job looks at: the whole video, or a part that was asked for.
+
+    Attributes:
+        start_frame: first frame.
+        end_frame: frame after the last one.
+        start_s: time of the first frame, seconds.
+        end_s: time at which the last frame ends, seconds.
+    """
+
+    start_frame: int
+    end_frame: int
+    start_s: float
+    end_s: float
+
+
 class DetectState(TypedDict, total=False):
     """What a stage sees: the given values, and the channels that its node reads.
 
     The builder adds the channels of the profile's stages; those of the shipped stages stand here.
-    ``segment`` is there in segment scope; ``failures`` in video scope: what failed so far and was
-    skipped, because the profile says ``on_error: skip``.
+    ``segment`` is there in segment scope. In video scope there are ``spans``, ascending and apart
+    from each other, and ``failures``: what failed so far and was skipped, because the profile says
+    ``on_error: skip``.
     """
 
     video: Video
     segment: Segment
+    spans: tuple[Span, ...]
     failures: list[dict[str, Any]]
     frames: Frames
     frame_scores: FrameScores
@@ -268,8 +317,21 @@ class DetectState(TypedDict, total=False):
     texts: Texts
     shots: Shots
     tracks: Tracks
+    events: Events
+    crop_plan: Tracks
+    crop_cuts: Crops
+    crops: Crops
+    overlays: Overlays
+    pieces: Pieces
+    files: Files
+    matches: Matches
+    exposure: Exposure
+    totals: Totals
     speech_scores: SpeechScores
     speech: Speech
+    frame_labels: FrameLabels
+    codes: Codes
+    motion: Motion
     transcript: Transcript
     answers: Answers
     reviews: Reviews

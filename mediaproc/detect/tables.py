@@ -7,10 +7,14 @@ frame; confidences lie in 0..1.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.blobs import BlobRef
 from mediaproc.detect.rows import Column, Rows
+from mediaproc.errors import StageError
 
 _FRAME_COLUMNS = (
     Column("node", "str", "id of the node that made the row"),
@@ -76,11 +80,15 @@ class Texts(Rows):
 
 
 class FrameScores(Rows):
-    """How each frame differs from the one before it; what shots are decided from."""
+    """How each frame differs from the one after it; what shots are decided from."""
 
     columns = (
         *_FRAME_COLUMNS,
-        Column("content", "float", "mean change of hue, saturation and value, 0..255"),
+        Column(
+            "change",
+            "float",
+            "mean change of hue, saturation and value to the next frame, 0..255; 0 in the last one",
+        ),
         Column("luma", "float", "mean brightness, 0..255"),
     )
 
@@ -115,6 +123,164 @@ class Events(Rows):
         Column("score", "float", "0..1: how sure or how grave; 1 where neither is asked"),
         Column("track_id", "int", "the track it is of, or 0"),
         Column("details", "json", "what else the kind has to say, as an object"),
+    )
+
+
+class Files(Rows):
+    """Files that stages made, for the results folder; their bytes are in the blob store.
+
+    A stage writes ``{node}`` in a name where the id of its node is to stand, so that two nodes of
+    one stage do not meet.
+    """
+
+    columns = (
+        Column("node", "str", "id of the node that made the file"),
+        Column("name", "str", "path inside the results folder, with / between its parts"),
+        Column("media_type", "str", "what it is, such as video/mp4"),
+        Column("blob", "json", 'its bytes, as {"sha256": digest, "size": bytes}'),
+        Column("bytes", "int", "its size"),
+    )
+    blob_columns = ("blob",)
+
+    @classmethod
+    def of(cls, name: str, media_type: str, ref: BlobRef) -> Files:
+        """One file."""
+        return cls(
+            {
+                "node": [""],
+                "name": [name],
+                "media_type": [media_type],
+                "blob": [ref.to_json()],
+                "bytes": [ref.size],
+            }
+        )
+
+    def made_by(self, node: str) -> Files:
+        """The same files, with ``node`` as the maker of those that name none, in names too.
+
+        Raises:
+            StageError: a name does not stay inside the results folder, or is not a plain one.
+        """
+        made = {c.name: self.column(c.name) for c in self.columns}
+        makers = [maker or node for maker in made["node"]]
+        names = [
+            name if maker else name.replace("{node}", node)
+            for maker, name in zip(made["node"], made["name"], strict=True)
+        ]
+        for maker, name in zip(makers, names, strict=True):
+            if problem := _name_problem(name):
+                raise StageError(
+                    f"node {maker!r} made a file named {name!r}, which {problem}; results keep "
+                    "files under plain relative paths, such as crops/faces/1.jpg"
+                )
+        return Files({**made, "node": makers, "name": names})
+
+
+# Names that every file system takes, and that mean nothing to a shell.
+_PLAIN_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
+_RESERVED = ("report.json", "run.json")
+
+
+def _name_problem(name: str) -> str | None:
+    """Why a file must not have this name in the results folder, or None where it may."""
+    parts = name.split("/")
+    if name.startswith("/"):
+        return "is absolute"
+    if ".." in parts:
+        return "leads out of the folder"
+    if not all(_PLAIN_PART.fullmatch(part) for part in parts):
+        return "holds more than letters, digits, '.', '_' and '-', or a part that begins with '.'"
+    if name.lower() in _RESERVED or (len(parts) == 1 and name.lower().endswith(".parquet")):
+        return "is that of a result of every job"
+    return None
+
+
+class FrameLabels(Rows):
+    """What frames show as a whole: a row for each label of a frame, the surest first."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("label", "str", "class name"),
+        Column("class_id", "int", "class number of the model"),
+        Column("confidence", "float", "0..1"),
+    )
+
+
+class Codes(Rows):
+    """QR codes and barcodes read in frames, one row each."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("kind", "str", "kind of code: qr, ean_13, code_128, ..."),
+        Column("text", "str", "what it says"),
+        *_BOX_COLUMNS,
+        Column("quad", "json", "corners as [[x, y] x 4] in pixels, clockwise from its upper left"),
+    )
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
+        return _xyxy(self)
+
+
+class Motion(Rows):
+    """What moves in each frame before a background that stands still."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("share", "float", "share of the frame that moves, 0..1"),
+        Column("boxes", "json", "where: [[x1, y1, x2, y2], ...] in pixels, the largest first"),
+    )
+
+
+class Matches(Rows):
+    """Names and words of a list, found in what was read or said; a row for each place."""
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("label", "str", "the brand, name or list that it stands for"),
+        Column("alias", "str", "the spelling of the list that was found"),
+        Column("text", "str", "the line in which it was found"),
+        Column("source", "str", "what the line is: texts (read) or transcript (said)"),
+        Column("score", "float", "0..1: how well the spelling fits; 1 where letter for letter"),
+        Column("confidence", "float", "0..1: of the line"),
+        *_BOX_COLUMNS,
+    )
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels; 0 of what was said."""
+        return _xyxy(self)
+
+
+class Exposure(Rows):
+    """Stretches of time in which a brand or class is on screen."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("label", "str", "brand or class"),
+        Column("pts", "int", "presentation time stamp of the first frame"),
+        Column("start_frame", "int", "first frame"),
+        Column("end_frame", "int", "frame after the last one"),
+        Column("start_s", "float", "time of the first frame, seconds"),
+        Column("end_s", "float", "time at which the last frame ends, seconds"),
+        Column("seen_s", "float", "seconds of it in which it was seen, bridged gaps left out"),
+        Column("sights", "int", "sampled frames in which it was seen"),
+        Column("area_share", "float", "0..1: mean share of the frame, while seen"),
+        Column("prominence", "float", "0..1: mean prominence, while seen"),
+        Column("confidence", "float", "0..1: mean confidence of the sights"),
+        Column("peak_frame", "int", "sampled frame of the highest prominence"),
+    )
+
+
+class Totals(Rows):
+    """Sums over a whole video: what a stage has to tell a report, one row for each subject."""
+
+    columns = (
+        Column("node", "str", "id of the node that made the row"),
+        Column("topic", "str", "what is summed up: exposure, flag, zone, ..."),
+        Column("label", "str", "what it is about: a brand, a class, a zone, a rule"),
+        Column("values", "json", "the sums as an object of numbers and texts; units in the names"),
     )
 
 

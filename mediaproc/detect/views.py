@@ -15,7 +15,7 @@ from mediaproc.detect.rows import Rows
 from mediaproc.detect.segments import segment_of
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, ChannelSpec
-from mediaproc.detect.state import DetectState, Frames
+from mediaproc.detect.state import DetectState, Frames, Span
 from mediaproc.errors import DamageError
 
 # The writes of the nodes that one looks at: node -> (segment or -1, what it wrote), in order.
@@ -61,6 +61,7 @@ class NodeView:
             if chosen == whole:
                 blocks = None
         else:
+            view["spans"] = self._spans(state)
             view["failures"] = sorted(
                 state.get("failures", []), key=lambda f: (f["start_s"], f["node"])
             )
@@ -98,7 +99,7 @@ class NodeView:
             for producer in producers
         }
         job = job_id(config)
-        restore = self.services.restore(state["header"], self.configs, job)
+        restore = self.services.restore(state["header"], self.configs, job, self.node)
         here = state["segment"]["number"] if self.node.scope == "segment" else None
         opened: dict[str, dict[int, dict[str, Any]]] = {}
         for part in distinct((*state.get("given", ()), *state.get("parts", ())), job=job):
@@ -111,6 +112,19 @@ class NodeView:
                 position = -1 if part.segment is None else part.segment
                 opened.setdefault(part.node, {})[position] = part.open(restore)
         return {node: sorted(parts.items()) for node, parts in opened.items()}
+
+    def _spans(self, state: Mapping[str, Any]) -> tuple[Span, ...]:
+        """The runs of adjacent blocks of all segments."""
+        index = self.services.media(state["header"]).index
+        runs: list[list[int]] = []
+        for start, end in (block for blocks in state["segments"] for block in blocks):
+            if runs and runs[-1][1] == start:
+                runs[-1][1] = end
+            else:
+                runs.append([start, end])
+        return tuple(
+            Span(start, end, index.time_s(start), index.end_s(end - 1)) for start, end in runs
+        )
 
     def _narrowed(self, writes: Writes, start: int, end: int) -> Writes:
         return {

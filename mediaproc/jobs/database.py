@@ -36,6 +36,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE mediaproc_cache_keys ADD COLUMN digest TEXT",
         "ALTER TABLE mediaproc_cache_facts ADD COLUMN digest TEXT",
     ),
+    (
+        "CREATE TABLE mediaproc_events ("
+        " job_id TEXT NOT NULL, number BIGINT NOT NULL, run BIGINT NOT NULL,"
+        " at DOUBLE PRECISION NOT NULL, data TEXT NOT NULL, PRIMARY KEY (job_id, number))",
+    ),
 )
 
 _TABLE = "mediaproc_schema"

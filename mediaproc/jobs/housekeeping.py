@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mediaproc.blobs import BlobStore
 from mediaproc.database import Database
 from mediaproc.errors import LeaseError
+from mediaproc.jobs.events import EventLog
 from mediaproc.jobs.lease import Lease
 from mediaproc.jobs.ledger import BlobLedger
 from mediaproc.jobs.store import Job, JobStore
@@ -28,6 +29,7 @@ class Housekeeping:
     def __init__(self, database: Database, blobs: BlobStore, saver: StageCheckpointer) -> None:
         self._database = database
         self._jobs = JobStore(database)
+        self._events = EventLog(database)
         self._ledger = BlobLedger(database)
         self._blobs = blobs
         self._saver = saver
@@ -87,4 +89,5 @@ class Housekeeping:
             self._ledger.release(job.id, self._blobs)
             lease.check()
             if remove:
+                self._events.remove(job.id)
                 self._jobs.remove(job.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mediaproc.blobs import BlobRef, BlobStore
 from mediaproc.database import Database
@@ -125,6 +126,12 @@ class LedgeredBlobStore(BlobStore):
 
     def _write(self, key: str, data: bytes) -> None:
         self._store._write(key, data)
+
+    def _write_file(self, key: str, path: Path) -> None:
+        self._store._write_file(key, path)
+
+    def _make_scratch(self, ending: str) -> Path:
+        return self._store._make_scratch(ending)
 
     def _read(self, key: str, span: tuple[int, int] | None = None) -> bytes:
         return self._store._read(key, span)

@@ -20,6 +20,7 @@ class NodeProgress:
         total: calls in all: segments, or 1.
         done: calls that have ended.
         seconds: time spent in them.
+        time: parts of it by kind of work, and the decoding beside it; see ``mediaproc.timing``.
         video_s: seconds of video that they were about.
         items: rows written, by channel.
         blocks: anchor blocks (1 in video scope) that the calls were about.
@@ -31,6 +32,7 @@ class NodeProgress:
     total: int = 1
     done: int = 0
     seconds: float = 0.0
+    time: dict[str, float] = field(default_factory=dict)
     video_s: float = 0.0
     items: dict[str, int] = field(default_factory=dict)
     blocks: int = 0
@@ -60,6 +62,7 @@ class Progress:
             progress = self.nodes.setdefault(event["node"], NodeProgress(event["node"]))
             progress.done += 1
             progress.seconds += event["seconds"]
+            _add(progress.time, event["time"])
             progress.video_s += event["video_s"]
             progress.blocks += event["blocks"]
             progress.reused += event["reused"]
@@ -83,19 +86,33 @@ class Progress:
             }
         return {"job": self.job_id, **event}
 
+    def elapsed(self, before: Mapping[str, float], checkpoints_s: float) -> dict[str, float]:
+        """Seconds of the job so far and of writing checkpoints, added to those of earlier runs."""
+        spent = {"total": time.monotonic() - self._started, "checkpoints": checkpoints_s}
+        return {name: round(before.get(name, 0.0) + s, 3) for name, s in spent.items()}
+
     def timings(self, before: Mapping[str, Any]) -> dict[str, Any]:
         """Calls, seconds and what was reused by node, added to those of earlier runs."""
         merged = {node: dict(timing) for node, timing in before.items()}
         for node, progress in self.nodes.items():
             timing = merged.setdefault(
-                node, {"calls": 0, "seconds": 0.0, "blocks": 0, "reused": 0, "why": None}
+                node,
+                {"calls": 0, "seconds": 0.0, "time": {}, "blocks": 0, "reused": 0, "why": None},
             )
             timing["calls"] += progress.done
             timing["seconds"] = round(timing["seconds"] + progress.seconds, 3)
+            time_by_kind = _add(timing["time"], progress.time)
+            timing["time"] = {kind: round(seconds, 3) for kind, seconds in time_by_kind.items()}
             timing["blocks"] += progress.blocks
             timing["reused"] += progress.reused
             timing["why"] = timing["why"] or progress.why
         return merged
+
+
+def _add(total: dict[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    for kind, seconds in more.items():
+        total[kind] = total.get(kind, 0.0) + seconds
+    return total
 
 
 def stopped_at(state: StateSnapshot) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from mediaproc.blobs import BlobStore, LocalBlobStore
 from mediaproc.errors import JobError, MediaError, MediaprocError
 from mediaproc.jobs.cache import DatabaseCache
 from mediaproc.jobs.database import open_database
+from mediaproc.jobs.events import EventLog
 from mediaproc.jobs.housekeeping import Housekeeping
 from mediaproc.jobs.lease import Holder, Lease, holder, request_cancel
 from mediaproc.jobs.ledger import BlobLedger, LedgeredBlobStore
@@ -73,6 +74,7 @@ class Workspace:
         self.retention_days = retention_days
         self.database = open_database(database or home / "jobs.db")
         self.store = JobStore(self.database)
+        self.log = EventLog(self.database)
         self.ledger = BlobLedger(self.database)
         self.blobs = blobs or LocalBlobStore(home / "blobs")
         self.cache_mb = cache_mb
@@ -173,6 +175,12 @@ class Workspace:
         from langgraph.types import Command
 
         progress = Progress(job.id)
+        notes: list[dict[str, Any]] = []
+
+        def noted(event: dict[str, Any]) -> None:
+            notes.append(event)
+            on_event(event)
+
         with self.checkpointer(guard=lease.check) as saver:
             graph = self._graph(job, saver)
             config: Any = {"configurable": {"thread_id": job.id}}
@@ -181,9 +189,12 @@ class Workspace:
             if job.status == "waiting" and state.interrupts and not answers:
                 return job
             if state.values.get("header"):
-                self._can_go_on(job, state.values["header"], on_event)
+                self._can_go_on(job, state.values["header"], noted)
             begun = bool(state.next or state.values)
             job = self.store.update(replace(job, status="running", error=None, runs=job.runs + 1))
+            self.log.began(job)
+            for event in notes:
+                self.log.heard(job, event, progress)
             try:
                 given: Any = None if begun else {"video": job.video, "span": job.span}
                 events: Any = graph.stream(
@@ -196,24 +207,27 @@ class Workspace:
                 )
                 with closing(events):  # its threads end before the saver does, whatever happens
                     for _, event in events:
-                        on_event(progress.add(event))
+                        told = progress.add(event)
+                        on_event(told)  # first: it may want to stop ahead of the next stage
+                        self.log.heard(job, told, progress)
                 lease.check()
                 state = graph.get_state(config)
                 if state.interrupts:
                     questions = [{"id": q.id, "node": q.node} for q in asked(state)]
                     on_event({"type": "waiting", "job": job.id, "questions": questions})
-                    return self._ended(job, progress, lease, status="waiting", answers={})
+                    return self._ended(job, progress, saver, lease, status="waiting", answers={})
                 values = state.values
                 timings = progress.timings(job.timings)
-                failures = write_results(job, values, self.blobs, timings)
+                elapsed = progress.elapsed(job.elapsed, saver.write_seconds)
+                failures = write_results(job, values, self.blobs, timings, elapsed)
                 lease.check()
                 saver.prune([job.id])  # what a done job has no use for
             except GraphDrained:
-                return self._ended(job, progress, lease, status="interrupted")
+                return self._ended(job, progress, saver, lease, status="interrupted")
             except Exception as error:
                 said = _one_line(error)
                 try:
-                    job = self._ended(job, progress, lease, status="failed", error=said)
+                    job = self._ended(job, progress, saver, lease, status="failed", error=said)
                 except MediaprocError as second:
                     if str(second) == str(error):
                         raise
@@ -223,13 +237,9 @@ class Workspace:
                 raise
         self.cache.trim(int(self.cache_mb * 1e6))
         self.database.reclaim()
-        if failures:
-            spans = ", ".join(
-                f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures
-            )
-            error_text = f"finished, but these failed and were skipped: {spans}"
-            return self._ended(job, progress, lease, status="done", error=error_text, answers={})
-        return self._ended(job, progress, lease, status="done", answers={})
+        spans = ", ".join(f"{f['node']} {f['start_s']:.3f}-{f['end_s']:.3f} s" for f in failures)
+        skipped = f"finished, but these failed and were skipped: {spans}" if failures else None
+        return self._ended(job, progress, saver, lease, status="done", error=skipped, answers={})
 
     def _graph(self, job: Job, saver: StageCheckpointer) -> CompiledStateGraph[Any, Any, Any, Any]:
         from mediaproc.detect.graph import build_graph
@@ -305,6 +315,18 @@ class Workspace:
         dead = job.status == "running" and self.running(job.id) is None
         return replace(job, status="interrupted") if dead else job
 
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What happened in the runs of a job, oldest first; see ``EventLog``.
+
+        Returns:
+            Events, each with its ``type``, its ``run``, from 1, and the time ``at`` which it came.
+
+        Raises:
+            JobError: there is no such job.
+        """
+        self.store.get(job_id)
+        return self.log.of(job_id)
+
     def running(self, job_id: str) -> Holder | None:
         """The process that runs a job now, or None."""
         return holder(self.database, job_id)
@@ -321,6 +343,17 @@ class Workspace:
         with self.checkpointer() as saver:
             config: Any = {"configurable": {"thread_id": job.id}}
             return stopped_at(self._graph(job, saver).get_state(config, subgraphs=True))
+
+    def state(self, job: Job) -> dict[str, Any]:
+        """What the graph of a job holds at its end; empty where it was pruned.
+
+        Raises:
+            StageError: a stage of it is not installed any more.
+        """
+        with self.checkpointer() as saver:
+            config: Any = {"configurable": {"thread_id": job.id}}
+            values: dict[str, Any] = self._graph(job, saver).get_state(config).values
+            return values
 
     def questions(self, job: Job) -> list[Asked]:
         """What an unfinished job waits for a person to answer.
@@ -362,9 +395,20 @@ class Workspace:
         with self.checkpointer() as saver:
             yield Housekeeping(self.database, self.blobs, saver)
 
-    def _ended(self, job: Job, progress: Progress, lease: Lease, **changes: Any) -> Job:
+    def _ended(
+        self,
+        job: Job,
+        progress: Progress,
+        saver: StageCheckpointer,
+        lease: Lease,
+        **changes: Any,
+    ) -> Job:
         lease.check()  # who lost the job writes nothing more, this least of all
-        return self.store.update(replace(job, timings=progress.timings(job.timings), **changes))
+        changes["timings"] = progress.timings(job.timings)
+        changes["elapsed"] = progress.elapsed(job.elapsed, saver.write_seconds)
+        ended = replace(job, **changes)
+        self.log.ended(ended, progress)
+        return self.store.update(ended)
 
     def _models(self) -> ModelStore:
         from mediaproc.detect.models import ModelStore

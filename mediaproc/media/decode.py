@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from mediaproc.addresses import shown
 from mediaproc.errors import MediaError
 from mediaproc.media.index import FrameIndex
-from mediaproc.media.probe import open_video
-from mediaproc.media.source import Source
+from mediaproc.media.probe import open_container
+from mediaproc.media.source import Source, open_source
+from mediaproc.timing import timed
 
 # "smooth" weighs all pixels that become one (swscale, in one step with the conversion to BGR);
 # "linear" takes the nearest two each way (OpenCV's INTER_LINEAR, after the conversion), which is
@@ -49,6 +53,49 @@ class DecodedFrame:
     image: npt.NDArray[np.uint8]
 
 
+class Scaler:
+    """Makes images of decoded frames; for one thread.
+
+    Args:
+        size_wh: width and height of the images as displayed; the frame's own where None.
+        resample: how pixels are scaled; see ``Resample``.
+    """
+
+    def __init__(self, size_wh: tuple[int, int] | None, resample: Resample) -> None:
+        self._size = size_wh
+        self._resample = resample
+        # One of our own: a frame's own is shared by all threads that look at the frame.
+        self._reformatter = VideoReformatter()
+
+    def image(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
+        """The image of a frame, shape (H, W, 3), uint8, BGR, in display orientation."""
+        with timed("scale"):
+            if self._size is None or self._resample == "smooth":
+                return self._converted(frame, self._size)
+            whole = self._converted(frame, None)
+            if self._size == (whole.shape[1], whole.shape[0]):
+                return whole
+            scaled: npt.NDArray[np.uint8] = cv2.resize(
+                whole, self._size, interpolation=cv2.INTER_LINEAR
+            )
+            return scaled
+
+    def _converted(
+        self, frame: VideoFrame, size_wh: tuple[int, int] | None
+    ) -> npt.NDArray[np.uint8]:
+        turned = -frame.rotation % 360
+        width, height = frame.width, frame.height
+        if size_wh is not None:
+            width, height = size_wh if turned % 180 == 0 else (size_wh[1], size_wh[0])
+        converted = self._reformatter.reformat(
+            frame, width, height, "bgr24", interpolation="BILINEAR"
+        )
+        image = cast(npt.NDArray[np.uint8], converted.to_ndarray())
+        if turned:
+            image = np.ascontiguousarray(np.rot90(image, -turned // 90))
+        return image
+
+
 def decode_frames(
     address: str,
     index: FrameIndex,
@@ -60,9 +107,6 @@ def decode_frames(
 ) -> Iterator[DecodedFrame]:
     """Decode the ``wanted`` frames, in one run from the keyframe before the first of them.
 
-    Packets that no other frame refers to are skipped unless their frame is wanted, which leaves
-    the wanted frames as they are, to the bit.
-
     Args:
         address: a path, ``s3://`` or ``http(s)://``.
         index: its frames.
@@ -72,114 +116,189 @@ def decode_frames(
         check: called with the opened source; see ``SameVideo``.
 
     Raises:
-        MediaError: a wanted frame does not come out, the text names file, frame and time; or the
-            bytes cannot be had, or are others than ``check`` allows.
+        MediaError: see ``Decoder``.
     """
     if not len(wanted):
         return
-    numbers = {int(index.labels[i]): i for i in wanted}
-    done: set[int] = set()
-    with open_video(address, check) as (container, stream):
-        for label, frame in _forward(container, stream, index, wanted, numbers):
-            number = numbers.get(label)
-            if number is None or number in done:
-                continue
-            done.add(number)
+    scaler = Scaler(size_wh, resample)
+    with closing(Decoder(address, index, check)) as decoder:
+        for number, frame in decoder.frames(wanted):
             pts, time_s = int(index.pts[number]), index.time_s(number)
-            yield DecodedFrame(number, pts, time_s, _image(frame, size_wh, resample))
-            if len(done) == len(numbers):
-                return
-    path = shown(address)
-    lost = next(i for i in wanted if i not in done)
-    raise MediaError(
-        f"{path}: frame {lost} at {index.time_s(lost):.3f} s cannot be decoded: the file is "
-        "damaged there",
-        path=path,
-    )
+            yield DecodedFrame(number, pts, time_s, scaler.image(frame))
 
 
-def _forward(
-    container: InputContainer,
-    stream: VideoStream,
-    index: FrameIndex,
-    wanted: Sequence[int],
-    numbers: dict[int, int],
-) -> Iterator[tuple[int, Any]]:
-    """Frames, with their labels, from a keyframe at or before the first wanted one to the last."""
-    keyframe = index.keyframe_before(wanted[0])
-    ahead = {int(label) for label in index.labels[: wanted[0] + 1]}
-    after = {int(label) for label in index.labels[wanted[-1] + 1 :][:1]}
-    while True:
-        frames = _from_keyframe(container, stream, index, keyframe, numbers, after)
-        first = next(frames, None)
-        # Seeking in some containers lands too late, and not every frame that a container calls a
-        # keyframe is one where decoding can begin: then it begins at an earlier one.
-        if keyframe == 0 or (first is not None and first[0] in ahead):
-            if first is not None:
-                yield first
-            yield from frames
-            return
-        keyframe = index.keyframe_before(keyframe - 1)
+class Decoder:
+    """An open video that gives chosen frames, and goes on from where it stopped.
 
+    For one thread at a time; no more to be used after an error.
 
-def _from_keyframe(
-    container: InputContainer,
-    stream: VideoStream,
-    index: FrameIndex,
-    keyframe: int,
-    numbers: dict[int, int],
-    after: set[int],
-) -> Iterator[tuple[int, Any]]:
-    context = stream.codec_context
-    if not context.is_open:
+    Args:
+        address: a path, ``s3://`` or ``http(s)://``.
+        index: its frames.
+        check: called with the opened source; see ``SameVideo``.
+
+    Raises:
+        MediaError: the bytes cannot be had, or are others than ``check`` allows.
+    """
+
+    def __init__(
+        self, address: str, index: FrameIndex, check: Callable[[Source], None] | None = None
+    ) -> None:
+        self._address = address
+        self._index = index
+        # Where frames come out under other stamps than they are shown at, nothing tells which of
+        # them are still to come.
+        self._ordered = bool(np.array_equal(index.labels, index.pts))
+        with ExitStack() as opened:
+            self._source = opened.enter_context(open_source(address))
+            if check is not None:
+                check(self._source)
+            self._container, self._stream = opened.enter_context(open_container(self._source))
+            self._close = weakref.finalize(self, _closed, opened.pop_all())
         # Frame threads would keep several packets in flight, each with its own idea of what to
         # skip.
-        context.thread_count = 1
-    if keyframe == 0:
-        container.seek(0, backward=True)
-    else:
-        container.seek(int(index.labels[keyframe]), stream=stream, backward=True)
-    for packet in _until_error(container, stream):
-        keep = not packet.size or packet.pts in numbers or packet.pts in after
-        context.skip_frame = "DEFAULT" if keep else "NONREF"
+        self._stream.codec_context.thread_count = 1
+        self._packets: Iterator[Packet[VideoStream]] = iter(())
+        self._out: deque[VideoFrame] = deque()
+        self._next: int | None = None
+
+    def close(self) -> None:
+        """Let go of the file or the connection."""
+        self._close()
+
+    def goes_on_to(self, frame: int) -> bool:
+        """Whether it gets to ``frame`` without seeking, and no later than by seeking."""
+        return self._next is not None and self._index.keyframe_before(frame) <= self._next <= frame
+
+    def unchanged(self) -> bool:
+        """Whether what it has opened is still there, and did not fail."""
         try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            continue
-        for frame in frames:
-            if frame.pts is None:
-                continue
-            yield frame.pts, frame
-            # Frames come out in the order in which they are shown.
-            if frame.pts in after:
+            self._source.check()
+        except MediaError:
+            return False
+        return True
+
+    def frames(self, wanted: Sequence[int]) -> Generator[tuple[int, VideoFrame]]:
+        """The ``wanted`` frames, ascending, each with its number.
+
+        Packets that no other frame refers to are skipped unless their frame is wanted, which
+        leaves the wanted frames as they are, to the bit.
+
+        Raises:
+            MediaError: a wanted frame does not come out, the text names file, frame and time; or
+                the bytes cannot be read or change meanwhile.
+        """
+        run = _Run(self._index, wanted, self._ordered)
+        on = self.goes_on_to(wanted[0])
+        self._next = None  # until this run has ended well
+        done: set[int] = set()
+        try:
+            for label, frame in self._decoded(run) if on else self._from_keyframe(run):
+                number = run.numbers.get(label)
+                if number is None or number in done:
+                    continue
+                done.add(number)
+                if len(done) == len(run.numbers):
+                    self._source.check()
+                    self._next = wanted[-1] + 1 if self._ordered else None
+                    yield number, frame
+                    return
+                yield number, frame
+            lost = next(i for i in wanted if i not in done)
+            raise MediaError(
+                f"{self._source.shown}: frame {lost} at {self._index.time_s(lost):.3f} s cannot "
+                "be decoded: the file is damaged there",
+                path=self._source.shown,
+            )
+        except Exception:
+            # What FFmpeg makes of a read that failed is not the cause.
+            self._source.check()
+            raise
+
+    def _from_keyframe(self, run: _Run) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames, with their labels, from a keyframe at or before the first wanted one."""
+        keyframe = self._index.keyframe_before(run.first)
+        while True:
+            self._seek(keyframe)
+            frames = self._decoded(run)
+            first = next(frames, None)
+            # Seeking in some containers lands too late, and not every frame that a container calls
+            # a keyframe is one where decoding can begin: then it begins at an earlier one.
+            if keyframe == 0 or (first is not None and self._is_ahead(first[0], run.first)):
+                if first is not None:
+                    yield first
+                yield from frames
                 return
+            keyframe = self._index.keyframe_before(keyframe - 1)
+
+    def _is_ahead(self, label: int, first: int) -> bool:
+        """Whether a frame is shown no later than ``first``."""
+        if self._ordered:
+            return label <= int(self._index.labels[first])
+        return bool(np.any(self._index.labels[: first + 1] == label))
+
+    def _seek(self, keyframe: int) -> None:
+        if keyframe == 0:
+            self._container.seek(0, backward=True)
+        else:
+            stamp = int(self._index.labels[keyframe])
+            self._container.seek(stamp, stream=self._stream, backward=True)
+        self._packets = self._demuxed()
+        self._out.clear()
+
+    def _decoded(self, run: _Run) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames as they come out, which is in the order in which they are shown."""
+        context = self._stream.codec_context
+        while True:
+            while self._out:
+                frame = self._out.popleft()
+                if frame.pts is None:
+                    continue
+                yield frame.pts, frame
+                if frame.pts == run.after:
+                    return
+            packet = next(self._packets, None)
+            if packet is None:
+                return
+            context.skip_frame = "DEFAULT" if run.needs(packet) else "NONREF"
+            try:
+                self._out.extend(packet.decode())
+            except av.error.InvalidDataError:
+                continue
+
+    def _demuxed(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            yield from self._container.demux(self._stream)
+        except av.error.FFmpegError:
+            # A damaged tail: the frames that are missing then are reported as such.
+            return
 
 
-def _until_error(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError:
-        # A damaged tail: the frames that are missing then are reported as such.
-        return
+def _closed(opened: ExitStack) -> None:
+    # A source may say that it changed meanwhile, which is no news to who is done with it.
+    with suppress(MediaError):
+        opened.close()
 
 
-def _image(
-    frame: Any, size_wh: tuple[int, int] | None, resample: Resample
-) -> npt.NDArray[np.uint8]:
-    turned = -frame.rotation % 360
-    width, height = (frame.width, frame.height)
-    if size_wh is not None and resample == "linear":
-        whole = _image(frame, None, resample)
-        scaled: npt.NDArray[np.uint8] = cv2.resize(whole, size_wh, interpolation=cv2.INTER_LINEAR)
-        return scaled
-    if size_wh is not None:
-        width, height = size_wh if turned % 180 == 0 else (size_wh[1], size_wh[0])
-    image: npt.NDArray[np.uint8] = frame.to_ndarray(
-        format="bgr24", width=width, height=height, interpolation="BILINEAR"
-    )
-    if turned:
-        image = np.ascontiguousarray(np.rot90(image, -turned // 90))
-    return image
+class _Run:
+    """Which packets a run of wanted frames needs."""
+
+    def __init__(self, index: FrameIndex, wanted: Sequence[int], ordered: bool) -> None:
+        self.first = wanted[0]
+        # The stamp that the decoder puts on a frame -> the frame's number.
+        self.numbers = {int(index.labels[i]): i for i in wanted}
+        rest = index.labels[wanted[-1] + 1 :][:1]
+        # When this one comes out, no wanted one is still to come.
+        self.after = int(rest[0]) if len(rest) else None
+        self._last = int(index.labels[wanted[-1]])
+        self._ordered = ordered
+
+    def needs(self, packet: Packet[VideoStream]) -> bool:
+        stamp = packet.pts
+        if not packet.size or stamp in self.numbers or stamp == self.after:
+            return True
+        # Decoders read some packets ahead; what lies behind the run may be wanted by the next one.
+        return self._ordered and stamp is not None and stamp > self._last
 
 
 _END = object()
@@ -218,12 +337,17 @@ def prefetch(source: Iterator[T], depth: int) -> Iterator[Iterator[T]]:
                 close()
 
     def read() -> Iterator[T]:
-        while (item := items.get()) is not _END:
+        while True:
+            with timed("wait"):
+                item = items.get()
+            if item is _END:
+                return
             if isinstance(item, BaseException):
                 raise item
             yield item
 
-    thread = threading.Thread(target=run, name="mediaproc-decode", daemon=True)
+    within = copy_context()  # whose clock counts what the thread does
+    thread = threading.Thread(target=within.run, args=(run,), name="mediaproc-decode", daemon=True)
     thread.start()
     try:
         yield read()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -20,9 +22,10 @@ from mediaproc.media.probe import VideoInfo, open_container
 from mediaproc.media.source import Source, open_source
 
 # Shortest and longest anchor block, in seconds: shorter runs between keyframes are joined, longer
-# ones are cut. Both follow from the video alone.
+# ones are cut. Both follow from the video alone. Encoders like to put keyframes 250 frames apart,
+# which are 10.4 s of film: a block that does not begin at one costs decoding from there.
 BLOCK_MIN_S = 1.0
-BLOCK_MAX_S = 10.0
+BLOCK_MAX_S = 12.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,20 +100,30 @@ class AnchorBlock:
 
 
 def anchors(index: FrameIndex) -> list[AnchorBlock]:
-    """The blocks of a video, in order: from keyframe to keyframe, between 1 and 10 s long."""
-    base = index.time_base
-    shortest, longest = BLOCK_MIN_S / float(base), BLOCK_MAX_S / float(base)
+    """The blocks of a video, in order: from keyframe to keyframe, at least 1 s long.
+
+    Runs of more than 12.5 s without a keyframe are cut into equal pieces.
+    """
+    shortest, longest = (s / float(index.time_base) for s in (BLOCK_MIN_S, BLOCK_MAX_S))
+    end = int(index.pts[-1]) + index.last_duration
     starts = [0]
-    for frame in range(1, len(index)):
-        length = int(index.pts[frame]) - int(index.pts[starts[-1]])
-        if (index.keyframes[frame] and length >= shortest) or length >= longest:
+    for frame in np.flatnonzero(index.keyframes).tolist():
+        if int(index.pts[frame]) - int(index.pts[starts[-1]]) >= shortest:
             starts.append(frame)
     # A tail too short to stand alone belongs to the block before it.
-    tail = int(index.pts[-1]) + index.last_duration - int(index.pts[starts[-1]])
-    if len(starts) > 1 and tail < shortest:
+    if len(starts) > 1 and end - int(index.pts[starts[-1]]) < shortest:
         starts.pop()
-    ends = [*starts[1:], len(index)]
-    return [AnchorBlock(start, end) for start, end in zip(starts, ends, strict=True)]
+    blocks = []
+    for start, after in zip(starts, [*starts[1:], len(index)], strict=True):
+        first = int(index.pts[start])
+        length = (int(index.pts[after]) if after < len(index) else end) - first
+        pieces = math.ceil(length / longest)
+        ticks = [first + length * piece // pieces for piece in range(1, pieces)]
+        inner = np.searchsorted(index.pts, ticks).tolist()
+        # Where frames are far apart, two cuts may fall on the same one.
+        cuts = sorted({start, after, *inner})
+        blocks += [AnchorBlock(a, b) for a, b in itertools.pairwise(cuts)]
+    return blocks
 
 
 def index_video(
@@ -140,6 +153,7 @@ def _indexed(source: Source, remembered: FingerprintMemory | None) -> tuple[Vide
         kind, codec = container.format.name, stream.codec_context.name
     with open_container(source) as (container, stream):
         first = _first_frame(container, stream, path)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
     if found is None:
         with open_container(source) as (container, stream):
             found = _decoded_index(container, stream, path)
@@ -164,6 +178,8 @@ def _indexed(source: Source, remembered: FingerprintMemory | None) -> tuple[Vide
         frame_count=len(found),
         has_audio=has_audio,
         identity=source.identity,
+        pixel_aspect=(aspect.numerator, aspect.denominator),
+        colour=(int(first.color_primaries), int(first.color_trc), int(first.colorspace)),
     )
     return info, found
 

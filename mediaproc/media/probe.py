@@ -43,6 +43,9 @@ class VideoInfo:
         has_audio: whether there is an audio stream.
         identity: digest, hex, of what the same bytes are known again by at this place; None where
             nothing tells.
+        pixel_aspect: width and height that a pixel of the coded frame is shown with.
+        colour: primaries, transfer and matrix of the colours, as numbered in ITU-T H.273; 2 where
+            the file does not say.
     """
 
     path: str
@@ -60,6 +63,8 @@ class VideoInfo:
     frame_count: int
     has_audio: bool
     identity: str | None = None
+    pixel_aspect: tuple[int, int] = (1, 1)
+    colour: tuple[int, int, int] = (2, 2, 2)
 
     @property
     def display_width(self) -> int:
@@ -77,18 +82,17 @@ class VideoInfo:
             **asdict(self),
             "time_base": list(self.time_base),
             "avg_frame_rate": list(self.avg_frame_rate),
+            "pixel_aspect": list(self.pixel_aspect),
+            "colour": list(self.colour),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> VideoInfo:
-        """What ``to_json`` gave."""
-        return cls(
-            **{
-                **data,
-                "time_base": tuple(data["time_base"]),
-                "avg_frame_rate": tuple(data["avg_frame_rate"]),
-            }
-        )
+        """What ``to_json`` gave, also that of earlier versions."""
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**plain)
 
 
 @contextmanager

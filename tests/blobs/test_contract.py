@@ -40,6 +40,42 @@ def test_store_gives_back_a_blob_of_several_parts(store: BlobStore) -> None:
     assert store.get(store.put(data)) == data
 
 
+@pytest.mark.parametrize("parts", [0, 2])
+def test_store_gives_back_a_file_that_was_put(store: BlobStore, tmp_path: Path, parts: int) -> None:
+    data = DATA * (parts * PART_BYTES // len(DATA) + 1)
+    with store.scratch(".bin") as path:
+        path.write_bytes(data)
+        ref = store.put_file(path)
+        left = path.exists()
+    store.copy_to(ref, tmp_path / "copy.bin")
+    assert ((tmp_path / "copy.bin").read_bytes() == data, ref, left) == (
+        True,
+        BlobRef.of(data),
+        False,
+    )
+
+
+def test_store_takes_a_file_from_any_folder(store: BlobStore, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere.bin"
+    path.write_bytes(DATA)
+    assert store.get(store.put_file(path)) == DATA
+
+
+def test_store_scratch_file_goes_with_its_block(store: BlobStore) -> None:
+    with store.scratch() as path:
+        path.write_bytes(DATA)
+    assert not path.exists()
+
+
+def test_store_copy_of_a_damaged_blob_is_an_error_that_names_it(
+    store: BlobStore, tmp_path: Path
+) -> None:
+    ref = store.put(DATA)
+    store._write(ref.key, b"?" + DATA[1:])
+    with pytest.raises(BlobError, match=f"{ref.key}.* is damaged: its bytes do not match its dig"):
+        store.copy_to(ref, tmp_path / "copy.bin")
+
+
 def test_store_names_a_blob_by_its_content(store: BlobStore) -> None:
     assert store.put(DATA) == BlobRef.of(DATA)
 

@@ -18,7 +18,9 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", QUICKSTART], ["stages"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", QUICKSTART], ["stages"], ["export", "--list"]]
+)
 def test_cli_light_commands_import_neither_torch_nor_langgraph(arguments: list[str]) -> None:
     code = (
         "import sys; sys.argv[0] = 'mediaproc'\n"
@@ -79,6 +81,30 @@ def test_cli_detect_writes_results_and_lists_the_job(tmp_path: Path, squares_cli
     assert [job["status"] for job in json.loads(call("jobs", "list", "--json").stdout)] == ["done"]
 
 
+def test_cli_detect_profile_time_shows_where_the_time_went(
+    tmp_path: Path, squares_clip: Path
+) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [detect_shots]\n")
+    done = call(
+        "detect",
+        "-p",
+        str(profile),
+        str(squares_clip),
+        "--profile-time",
+        "--out",
+        str(tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stderr.splitlines() if line}
+    assert rows["node"] == ["node", "calls", "reused", "seconds", "decode", "wait", "scale"]
+    seconds, decode, wait, scale = map(float, rows["score_frames"][3:])
+    assert decode > 0
+    assert 0 < wait + scale <= seconds + 0.02
+    written = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert 0 < written["seconds"]["checkpoints"] < written["seconds"]["total"]
+
+
 def test_cli_jobs_prune_refuses_an_age_that_is_none() -> None:
     done = call("jobs", "prune", "--older-than", "soon")
     assert done.returncode == 2
@@ -105,3 +131,19 @@ def test_cli_jobs_cancel_of_a_job_that_is_not_there_says_so() -> None:
     done = call("jobs", "cancel", "nope")
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no job 'nope'" in done.stderr
+
+
+def test_cli_jobs_events_tells_each_run(tmp_path: Path, squares_clip: Path) -> None:
+    profile = tmp_path / "p.yaml"
+    profile.write_text("version: 1\nname: t\nstages: [sample_frames, report]\n")
+    out = str(tmp_path / "out")
+    call("detect", "-p", str(profile), str(squares_clip), "--out", out, "--job-id", "a")
+    lines = [line.split("  ", 2) for line in call("jobs", "events", "a").stdout.splitlines()]
+    assert {run for _, run, _ in lines} == {"run 1"}
+    said = [text for *_, text in lines]
+    assert said[0].startswith("began: process ")
+    assert said[1] == "opened: 6.0 s, 150 frames of 320x240"
+    assert said[2].startswith("sample_frames: 1 of 1 calls, ")
+    assert said[-1] == "ended: done"
+    data = json.loads(call("jobs", "events", "a", "--json").stdout)
+    assert [event["at"] for event in data] == [at for at, *_ in lines]

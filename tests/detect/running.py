@@ -11,7 +11,8 @@ from typing import Any
 from mediaproc.blobs import LocalBlobStore
 from mediaproc.detect.analysis import check
 from mediaproc.detect.checkpoint import open_saver
-from mediaproc.detect.graph import build_graph, collect_tables
+from mediaproc.detect.collect import collect_tables
+from mediaproc.detect.graph import build_graph
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import Profile, parse_profile
 from mediaproc.detect.rows import Rows
@@ -29,6 +30,14 @@ def run_profile(
     """The graph's state at its end, and its tables, for the ``stages:`` part of a profile."""
     profile = parse_profile(f"version: 1\nname: test\n{more}\n{stages}\n")
     return run_plan(folder, clip, profile, concurrency=concurrency, chat_models=chat_models)
+
+
+def chosen_frames(values: dict[str, Any], node: str) -> list[int]:
+    """The frame indexes that a node handed on, in the order of the segments."""
+    parts = sorted(
+        (part for part in values["parts"] if part.node == node), key=lambda part: part.segment
+    )
+    return [i for part in parts for i in part.envelope()["data"]["frames"]["indexes"]]
 
 
 def run_plan(

@@ -5,13 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mediaproc.detect.analysis import analyze, check
 from mediaproc.detect.plan import Plan
 from mediaproc.detect.profile import load_profile, parse_profile
-from mediaproc.detect.stages.base import StageDefinition, StageRegistry
+from mediaproc.detect.stages.base import (
+    StageConfigField,
+    StageDefinition,
+    StageIO,
+    StageRegistry,
+)
 from mediaproc.errors import ProfileError
 
 QUICKSTART = Path(__file__).parents[2] / "profiles" / "quickstart.yaml"
@@ -141,11 +147,6 @@ def test_analysis_puts_in_the_stage_that_detect_shots_implies() -> None:
     assert [node.id for node in plan.nodes] == ["score_frames", "detect_shots"]
 
 
-def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
-    plan = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
-    assert [node.id for node in plan.nodes] == ["score_speech", "detect_speech", "transcribe"]
-
-
 def test_analysis_puts_a_node_ahead_of_the_filter_that_reads_what_it_writes() -> None:
     nodes = """
   frames: {stage: sample_frames}
@@ -159,6 +160,36 @@ def test_analysis_puts_a_node_ahead_of_the_filter_that_reads_what_it_writes() ->
     assert read["track"] == ("review",)
 
 
+def inputs_of(stages: str, node: str) -> dict[str, tuple[str, ...]]:
+    return check(parse_profile(f"version: 1\nname: t\nstages: {stages}")).node(node).inputs
+
+
+def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
+    scenes = check(parse_profile("version: 1\nname: t\nstages: [sample_scenes]"))
+    assert [node.id for node in scenes.nodes] == ["score_frames", "detect_shots", "sample_scenes"]
+    speech = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
+    assert [node.id for node in speech.nodes] == ["score_speech", "detect_speech", "transcribe"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "chosen"),
+    [
+        ("[sample_frames, filter_frames, detect_text]", "filter_frames"),
+        ("[sample_frames, sample_scenes, detect_text]", "sample_scenes"),
+        ("[sample_scenes, sample_frames, filter_frames, detect_text]", "filter_frames"),
+        ("[sample_frames, detect_text, sample_scenes]", "sample_frames"),
+    ],
+)
+def test_analysis_of_a_list_reads_the_frames_chosen_last(stages: str, chosen: str) -> None:
+    assert inputs_of(stages, "detect_text") == {"frames": (chosen,)}
+
+
+def test_analysis_of_a_list_leaves_two_detectors_to_be_chosen_from() -> None:
+    boxes = "detect_objects: {model: 'pkg:nudenet/320n.onnx'}"
+    listed = f"stages: [sample_frames, {boxes}, detect_faces, track_objects]"
+    assert problems(listed) == ["ambiguous-read"]
+
+
 def test_analysis_plan_survives_json() -> None:
     plan = check(load_profile(QUICKSTART))
     assert Plan.from_json(plan.to_json()) == plan
@@ -170,9 +201,70 @@ def test_profile_override_sets_a_field() -> None:
     assert (plan.node("sample_frames").config["fps"], plan.segment.max_s) == (4.0, 3.0)
 
 
+def test_profile_overrides_of_one_node_add_up() -> None:
+    profile = load_profile(QUICKSTART).with_overrides(
+        ["sample_frames.fps=4", "sample_frames.max_size=320", "detect_shots.ratio=2"]
+    )
+    config = check(profile).node("sample_frames").config
+    assert (config["fps"], config["max_size"]) == (4.0, 320)
+
+
 def test_profile_override_of_an_unknown_node_names_the_near_one() -> None:
     with pytest.raises(ProfileError, match="did you mean 'sample_frames'"):
         load_profile(QUICKSTART).with_overrides(["sample_frame.fps=4"])
+
+
+def made_stage(**fields: Any) -> StageRegistry:
+    registry = StageRegistry()
+    registry.load()
+    registry.register(
+        StageDefinition(
+            name="made",
+            label="Made",
+            description="",
+            io=StageIO(["video"], ["x"], ["frames", "shots", "texts"]),
+            config_fields=[StageConfigField("mode", "str", "plain")],
+            fn=lambda state: {"x": 1},
+            **fields,
+        )
+    )
+    return registry
+
+
+def test_analysis_tells_what_a_stage_has_against_its_settings_where_they_stand() -> None:
+    registry = made_stage(check_fn=lambda config: [("mode", f"{config['mode']} is out of season")])
+    given = parse_profile("version: 1\nname: t\nstages:\n  - made: {mode: odd}\n")
+    default = parse_profile("version: 1\nname: t\nstages:\n  - made\n")
+    (problem,) = analyze(given, registry).problems
+    assert (problem.message, problem.line, problem.column) == (
+        "mode: odd is out of season",
+        4,
+        12,
+    )
+    (problem,) = analyze(default, registry).problems
+    assert (problem.message, problem.line) == ("mode: plain is out of season", 4)
+
+
+def test_analysis_asks_a_stage_only_about_settings_that_are_legal_by_themselves() -> None:
+    registry = made_stage(check_fn=lambda config: [("mode", config["mode"].upper())])
+    profile = parse_profile("version: 1\nname: t\nstages:\n  - made: {mode: 5}\n")
+    assert [p.message for p in analyze(profile, registry).problems] == [
+        "mode: 5 is not of type str"
+    ]
+
+
+def test_analysis_reads_of_a_node_are_those_that_its_settings_use() -> None:
+    registry = made_stage(
+        uses_fn=lambda config: {"texts": config["mode"] == "text", "shots": False}
+    )
+    head = "version: 1\nname: t\nstages:\n  - sample_frames\n  - detect_shots\n"
+    plain = check(parse_profile(f"{head}  - detect_text\n  - made\n"), registry).node("made")
+    assert (sorted(plain.inputs), plain.required) == (["frames"], ())
+    texts = parse_profile(f"{head}  - detect_text\n  - made: {{mode: text}}\n")
+    node = check(texts, registry).node("made")
+    assert (sorted(node.inputs), node.required) == (["frames", "texts"], ("texts",))
+    (problem,) = analyze(parse_profile(f"{head}  - made: {{mode: text}}\n"), registry).problems
+    assert "reads 'texts', which no earlier stage writes" in problem.message
 
 
 def test_profile_that_is_not_yaml_says_where() -> None:

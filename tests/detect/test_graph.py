@@ -12,8 +12,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from mediaproc.blobs import BlobRef, LocalBlobStore
 from mediaproc.detect.checkpoint import open_saver
-from mediaproc.detect.graph import build_graph, collect_tables
+from mediaproc.detect.collect import collect_tables
+from mediaproc.detect.graph import build_graph
 from mediaproc.detect.models import ModelStore
+from mediaproc.detect.nodes import StageNode
 from mediaproc.detect.profile import parse_profile
 from mediaproc.errors import MediaError
 
@@ -105,3 +107,38 @@ def test_graph_tables_are_collected_with_one_look_at_the_index(
         values = graph.get_state(config).values
         collect_tables(values, Counting(tmp_path / "blobs"))
     assert reads[values["header"]["index"]["sha256"]] == 1
+
+
+@pytest.mark.parametrize(
+    ("span", "spans"),
+    [
+        (None, [(0, 150, 0.0, 6.0)]),
+        ({"from_s": 2.0, "to_s": 4.0}, [(50, 100, 2.0, 4.0)]),
+        ({"sample": 2}, [(25, 50, 1.0, 2.0), (100, 125, 4.0, 5.0)]),
+    ],
+)
+@pytest.mark.parametrize("max_s", ["1", "20"])
+def test_graph_tells_video_stages_which_spans_a_job_looks_at(
+    tmp_path: Path,
+    squares_clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    span: Any,
+    spans: list[tuple[int, int, float, float]],
+    max_s: str,
+) -> None:
+    seen = []
+    call = StageNode._call
+
+    def recording(self: StageNode, view: Any, state: Any) -> Any:
+        if self.node.scope == "video":
+            seen.append([(s.start_frame, s.end_frame, s.start_s, s.end_s) for s in view["spans"]])
+        return call(self, view, state)
+
+    monkeypatch.setattr(StageNode, "_call", recording)
+    graph = build_graph(
+        parse_profile(SHOTS.replace("MAX_S", max_s)),
+        blobs=LocalBlobStore(tmp_path / "blobs"),
+        models=ModelStore(tmp_path),
+    )
+    graph.invoke({"video": str(squares_clip), "span": span})
+    assert seen == [spans, spans]

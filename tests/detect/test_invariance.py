@@ -20,7 +20,7 @@ from mediaproc.detect.rows import Rows
 from mediaproc.detect.state import Frames
 from tests.detect.running import run_profile
 from tests.scenes import COLOURS, Caption, Scene, Shape
-from tests.weights import SHAPES
+from tests.weights import FRAMES, SHAPES
 
 # Every shipped stage that sees pixels, a guard, and a node that narrows what it reads.
 NODES = f"""
@@ -29,15 +29,32 @@ nodes:
   few: {{stage: sample_frames, config: {{fps: 2}}}}
   scores: {{stage: score_frames}}
   shots: {{stage: detect_shots, config: {{min_shot_s: 0.4}}}}
+  fresh: {{stage: filter_frames, from: {{frames: [frames]}}}}
+  scenes: {{stage: sample_scenes, config: {{spread: 3}}}}
   boxes:
     stage: detect_objects
     config: {{model: "{SHAPES}", image_size: 320}}
     from: {{frames: [frames]}}
+  faces: {{stage: detect_faces, config: {{image_size: 320}}, from: {{frames: [scenes]}}}}
+  labels:
+    stage: classify_frames
+    config: {{model: "{FRAMES}", image_size: 96, min_confidence: 0}}
+    from: {{frames: [scenes]}}
+  codes: {{stage: detect_codes, from: {{frames: [fresh]}}}}
+  moving: {{stage: score_motion, from: {{frames: [fresh]}}}}
+  motion: {{stage: detect_motion}}
   texts:
     stage: detect_text
     when: "any(detections, confidence > 0.4)"
-    from: {{frames: [few]}}
+    from: {{frames: [few], detections: [boxes]}}
   track: {{stage: track_objects, from: {{detections: [boxes], frames: [frames]}}}}
+  matches: {{stage: match_text, config: {{terms: [Live from, Here]}}}}
+  exposure: {{stage: measure_exposure, from: {{frames: [few]}}}}
+  zones: {{stage: zones, config: {{lines: ["m: 0.5,0 0.5,1"]}}, from: {{frames: [frames]}}}}
+  flags:
+    stage: moderate
+    config: {{policy: none, rules: ["circle >= 0.5: mild"]}}
+    from: {{frames: [frames]}}
   report: {{stage: report}}
 """
 
@@ -99,6 +116,12 @@ def test_invariance_is_not_that_of_empty_results(folder: Path) -> None:
     assert len(rows["detections"]) >= 100
     assert len(rows["tracks"]) >= 100
     assert len(rows["texts"]) >= 5
+    assert {row["label"] for row in rows["matches"]} == {"Live from", "Here"}
+    assert {row["label"] for row in rows["exposure"]} == {"Live from", "Here"}
+    assert {row["kind"] for row in rows["events"]} == {"crossing", "flag"}
+    assert len(rows["frame_labels"]) == 12
+    assert len(rows["motion"]) >= 50
+    assert len(rows["events"]) >= 1
     assert [shot["start_frame"] for shot in expected["report"]["shots"]] == [0, 70, 160, 235]
 
 

@@ -34,7 +34,10 @@ def test_database_of_a_newer_version_is_refused(location: str) -> None:
     with database.write() as transaction:
         transaction.execute("UPDATE mediaproc_schema SET version = ?", (len(MIGRATIONS) + 1,))
     database.close()
-    with pytest.raises(JobError, match="has version 3, and this mediaproc knows 2: update"):
+    with pytest.raises(
+        JobError,
+        match=f"has version {len(MIGRATIONS) + 1}, and this mediaproc knows {len(MIGRATIONS)}: up",
+    ):
         open_database(location)
 
 

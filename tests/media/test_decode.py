@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 
 from mediaproc.errors import MediaError
 from mediaproc.media import (
+    Decoder,
     FrameIndex,
+    Scaler,
     anchors,
     decode_frames,
     index_video,
@@ -227,3 +230,50 @@ def test_prefetch_hands_on_the_source_s_error() -> None:
 
     with pytest.raises(MediaError, match="broken"), prefetch(source(), 2) as frames:
         list(frames)
+
+
+@pytest.mark.parametrize("options", [{"g": "25", "bf": "2"}, {"bf": "0", "g": "90"}, OPEN_GOP])
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "avi"])
+def test_decoder_gives_the_same_frames_whether_it_goes_on_or_begins_anew(
+    tmp_path: Path, options: dict[str, str], ending: str
+) -> None:
+    path = tmp_path / f"clip.{ending}"
+    write_video(path, numbered(60), fps=Fraction(25), size_wh=(64, 48), options=options)
+    _, index = index_video(str(path))
+    scaler = Scaler(None, "smooth")
+    with closing(Decoder(str(path), index)) as decoder:
+        for wanted in ([1, 2, 3], [4, 5, 9], [12], [13, 14, 30], [31], [29, 33], [0, 59]):
+            fresh = digests(path, index, wanted)
+            found = {
+                number: hashlib.sha256(scaler.image(frame).tobytes()).hexdigest()
+                for number, frame in decoder.frames(wanted)
+            }
+            assert found == fresh, wanted
+
+
+def test_decoder_goes_on_without_seeking_where_no_keyframe_lies_between(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    options = {"g": "30", "bf": "2", "sc_threshold": "0"}
+    write_video(path, numbered(60), fps=Fraction(25), size_wh=(64, 48), options=options)
+    _, index = index_video(str(path))
+    with closing(Decoder(str(path), index)) as decoder:
+        list(decoder.frames([3, 5]))
+        assert [decoder.goes_on_to(frame) for frame in (5, 6, 29, 31)] == [False, True, True, False]
+
+
+def test_anchors_of_film_with_a_keyframe_every_250_frames_begin_at_keyframes() -> None:
+    index = grid(2500, Fraction(1001, 24000), keyframe_every=250)
+    starts = [block.start_frame for block in anchors(index)]
+    assert starts == list(range(0, 2500, 250))
+
+
+def test_anchors_cut_long_runs_without_a_keyframe_into_equal_pieces() -> None:
+    index = grid(1000, Fraction(1, 25), keyframe_every=1000)
+    starts = [block.start_frame for block in anchors(index)]
+    assert starts == [0, 250, 500, 750]
+
+
+def grid(count: int, step: Fraction, keyframe_every: int) -> FrameIndex:
+    """Frames one unit of the time base apart."""
+    stamps = np.arange(count, dtype=np.int64)
+    return FrameIndex(stamps, stamps % keyframe_every == 0, stamps, step, 1)

@@ -52,19 +52,20 @@ def render(folder: Path, count: int, seed: int) -> None:
         (folder / f"labels/{number:05}.txt").write_text("\n".join(lines))
 
 
-def keep(trained: Path, target: Path) -> None:
+def keep(trained: Path, target: Path, size: int, task: str) -> None:
     """The weights alone: without the folders, dates and settings of the training."""
     import torch
 
     checkpoint = torch.load(trained, map_location="cpu", weights_only=False)
     model = checkpoint["model"].half()
-    model.args = {"imgsz": IMAGE_SIZE, "task": "detect", "model": "shapes"}
-    model.yaml_file = "shapes.yaml"
+    name = target.stem
+    model.args = {"imgsz": size, "task": task, "model": name}
+    model.yaml_file = f"{name}.yaml"
     if isinstance(model.yaml, dict):
-        model.yaml["yaml_file"] = "shapes.yaml"
-    for name in ("pt_path", "cfg"):
-        if hasattr(model, name):
-            delattr(model, name)
+        model.yaml["yaml_file"] = f"{name}.yaml"
+    for attribute in ("pt_path", "cfg"):
+        if hasattr(model, attribute):
+            delattr(model, attribute)
     torch.save({"model": model, "train_args": dict(model.args)}, target)
 
 
@@ -122,7 +123,7 @@ def main() -> None:
             project=str(folder / "runs"),
         )
         print(f"mAP50 {measured.box.map50:.3f}, mAP50-95 {measured.box.map:.3f}")
-        keep(trained, Path(__file__).with_name("shapes.pt"))
+        keep(trained, Path(__file__).with_name("shapes.pt"), IMAGE_SIZE, "detect")
 
 
 if __name__ == "__main__":

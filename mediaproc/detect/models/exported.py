@@ -10,7 +10,7 @@ import ast
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from mediaproc.detect.models.base import Found, Thresholds
 from mediaproc.detect.models.boxes import decoded, letterbox, scaled_wh, unletterboxed
 from mediaproc.errors import MissingExtraError, ModelError
+from mediaproc.timing import timed
 
 # From a batch, shape (1, 3, H, W), float32, to the head's output, shape (rows, anchors).
 Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -68,6 +69,10 @@ class Header:
             fixed_size=max(sides) if all(sides) else None,
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """The header as JSON values."""
+        return asdict(self)
+
 
 class ExportedDetector:
     """A YOLO model with a detection head, as ONNX with Ultralytics' metadata.
@@ -99,8 +104,10 @@ class ExportedDetector:
         """Find objects in an image of ``input_size``, shape (H, W, 3), uint8, BGR."""
         padded = letterbox(image, self._size, self._stride, square=self._square)
         batch = np.ascontiguousarray(padded[None, :, :, ::-1].transpose(0, 3, 1, 2))
+        with timed("inference"):
+            output = self._run(batch.astype(np.float32) / np.float32(255))
         boxes, scores, kinds = decoded(
-            self._run(batch.astype(np.float32) / np.float32(255)),
+            output,
             confidence=thresholds.confidence,
             iou=thresholds.iou,
             most=thresholds.max_detections,

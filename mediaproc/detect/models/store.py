@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import importlib.util
-import json
-import os
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mediaproc.detect.models.base import Detector
+from mediaproc.detect.models.weights import WeightFiles
 from mediaproc.errors import ModelError
-from mediaproc.s3 import s3_client, s3_errors, split_s3_url
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from mediaproc.detect.models.classify import Classifier
+
 T = TypeVar("T")
+
+# What models are made for, in Ultralytics' words.
+DETECTOR_TASKS = ("detect", "segment", "pose", "obb")
+CLASSIFIER_TASKS = ("classify",)
 
 
 class ModelStore:
@@ -43,8 +44,8 @@ class ModelStore:
         self.folder = folder
         self.threads = threads
         self.chat_models = dict(chat_models or {})
+        self._files = WeightFiles(folder)
         self._loaded: dict[Any, Any] = {}
-        self._digests: dict[Any, str] = {}
         self._lock = threading.RLock()
 
     def shared(self, key: Any, make: Callable[[], T]) -> T:
@@ -64,8 +65,9 @@ class ModelStore:
         engine: str = "auto",
         device: str = "auto",
         half: bool = False,
+        vocabulary: Sequence[str] = (),
     ) -> Detector:
-        """A detector for object detection, segmentation or pose.
+        """A detector for object detection, segmentation, pose or oriented boxes.
 
         Args:
             model: a file, a name that Ultralytics publishes, ``s3://...`` or ``pkg:PACKAGE/FILE``.
@@ -74,30 +76,41 @@ class ModelStore:
             engine: ``"auto"``, ``"torch"``, ``"onnx"`` or ``"openvino"``.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
             half: half precision: float16 on a GPU, bfloat16 in OpenVINO.
+            vocabulary: what an open-vocabulary model is to look for.
 
         Raises:
-            ModelError: it cannot be found, fetched, exported or loaded.
+            ModelError: it cannot be found, fetched, exported or loaded, or is no detector.
         """
-        key = ("detector", model, size, exact, engine, device, half)
-        return self.shared(key, lambda: self._detector(model, size, exact, engine, device, half))
+        words = tuple(vocabulary)
+        key = ("detector", model, size, exact, engine, device, half, words)
+        return self.shared(
+            key, lambda: self._detector(model, size, exact, engine, device, half, words)
+        )
 
     def _detector(
-        self, model: str, size: int, exact: bool, engine: str, device: str, half: bool
+        self,
+        model: str,
+        size: int,
+        exact: bool,
+        engine: str,
+        device: str,
+        half: bool,
+        vocabulary: tuple[str, ...],
     ) -> Detector:
         from mediaproc.detect.models import exported
-        from mediaproc.detect.models.ultralytics import UltralyticsDetector, task_of
+        from mediaproc.detect.models.ultralytics import UltralyticsDetector
 
-        path = self.weights(model)
+        path = self._files.worded(self.weights(model), vocabulary)
         is_onnx = path.suffix == ".onnx"
         engine, device = _chosen(path, exact, engine, device)
         if is_onnx and engine == "torch":
             raise ModelError(f"{path}: engine 'torch' cannot run an ONNX file; use engine 'onnx'")
         # Only a detection head is decoded here; outlines and poses are Ultralytics' to decode.
-        task = exported.Header.read(path).task if is_onnx else task_of(path)
+        task = self._checked(path, DETECTOR_TASKS)["task"]
         if engine != "torch" and not exact and task == "detect":
             if not is_onnx:
-                path = self._exported(path, "onnx", size)
-            header = exported.Header.read(path)
+                path = self._files.exported(path, "onnx", size)
+            header = self._files.header(path)
             if engine == "onnx":
                 run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
             else:
@@ -111,29 +124,18 @@ class ModelStore:
                 "give the .pt file it was exported from"
             )
         if not is_onnx and engine != "torch":
-            path = self._exported(path, engine, size)
+            path = self._files.exported(path, engine, size)
         self._fix_torch_threads()
+
         return UltralyticsDetector(path, size=size, device=device, half=half)
 
     def weights(self, model: str) -> Path:
         """The local file of a ``model:`` value, fetched where it has to be."""
-        if model.startswith("pkg:"):
-            return _packaged(model)
-        if model.startswith("s3://"):
-            return self._from_s3(model)
-        path = Path(model).expanduser()
-        if path.exists():
-            return path
-        if path.name != model:
-            raise ModelError(
-                f"model {model!r}: no such file; it was looked for at {path.resolve()}"
-            )
-        kept = self.folder / "weights" / model
-        if kept.exists():
-            return kept
-        from mediaproc.detect.models.ultralytics import fetch
+        return self._files.find(model)
 
-        return fetch(model, kept.parent)
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file, hex; read once while size and time of change stay."""
+        return self._files.digest(path)
 
     def identity(
         self, model: str, *, exact: bool = False, engine: str = "auto", device: str = "auto"
@@ -150,80 +152,90 @@ class ModelStore:
             **{package: importlib.metadata.version(package) for package in packages},
         }
 
-    def class_names(self, model: str) -> dict[int, str]:
+    def classifier(
+        self,
+        model: str,
+        *,
+        size: int = 224,
+        exact: bool = False,
+        device: str = "auto",
+        half: bool = False,
+    ) -> Classifier:
+        """A classifier of whole images.
+
+        Args:
+            model: as for ``detector``.
+            size: side of the model's square input, pixels.
+            exact: run Ultralytics' own preprocessing and prediction.
+            device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+            half: half precision, float16 on a GPU.
+
+        Raises:
+            ModelError: it cannot be found, fetched, exported or loaded, or is no classifier.
+        """
+        key = ("classifier", model, size, exact, device, half)
+        return self.shared(key, lambda: self._classifier(model, size, exact, device, half))
+
+    def _classifier(
+        self, model: str, size: int, exact: bool, device: str, half: bool
+    ) -> Classifier:
+        from mediaproc.detect.models import exported
+        from mediaproc.detect.models.classify import ExportedClassifier
+        from mediaproc.detect.models.ultralytics import UltralyticsClassifier
+
+        path = self.weights(model)
+        self._checked(path, CLASSIFIER_TASKS)
+        engine, device = _chosen(path, exact, "auto", device)
+        if exact or engine == "torch":
+            self._fix_torch_threads()
+            return UltralyticsClassifier(path, size=size, device=device, half=half)
+        if path.suffix != ".onnx":
+            path = self._files.exported(path, "onnx", size)
+        header = self._files.header(path)
+        run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
+        return ExportedClassifier(header, run, size=size)
+
+    def class_names(
+        self,
+        model: str,
+        tasks: Sequence[str] | None = None,
+        *,
+        vocabulary: Sequence[str] = (),
+    ) -> dict[int, str]:
         """The class names of a ``model:`` value, by number.
 
-        Only the first look at ``.pt`` weights has to load them; the names are kept.
+        Only the first look at weights has to load them; what they say is kept.
+
+        Args:
+            model: as for ``detector``.
+            tasks: what the model must be made for, such as ``DETECTOR_TASKS``; None for anything.
+            vocabulary: what an open-vocabulary model is to look for.
+
+        Raises:
+            ModelError: it cannot be had, or is made for something else.
         """
-        path = self.weights(model)
-        if path.suffix == ".onnx":
-            from mediaproc.detect.models.exported import Header
+        names: dict[int, str] = self._checked(
+            self._files.worded(self.weights(model), tuple(vocabulary)), tasks
+        )["names"]
+        return names
 
-            return Header.read(path).names
-        kept = self.folder / "names" / f"{self.digest(path)}.json"
-        if not kept.exists():
-            from mediaproc.detect.models.ultralytics import names_of
-
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-                written = Path(folder) / "names.json"
-                written.write_text(json.dumps(names_of(path)))
-                os.replace(written, kept)
-        return {int(number): name for number, name in json.loads(kept.read_text()).items()}
-
-    def digest(self, path: Path) -> str:
-        """SHA-256 of a file, hex; read once while size and time of change stay."""
-        stat = path.stat()
-        key = (str(path), stat.st_size, stat.st_mtime_ns)
-        with self._lock:
-            if key not in self._digests:
-                with path.open("rb") as file:
-                    self._digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
-            return self._digests[key]
-
-    def _exported(self, path: Path, engine: str, size: int) -> Path:
-        """The model in the engine's own format, exported once per content and size."""
-        from mediaproc.detect.models.ultralytics import export
-
-        # Ultralytics knows an OpenVINO export by the ending of its folder.
-        ending = ".onnx" if engine == "onnx" else "_openvino_model"
-        target = self.folder / "exports" / f"{self.digest(path)}-{size}{ending}"
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            export(path, target, engine, size)
-        return target
-
-    def _from_s3(self, model: str) -> Path:
-        try:
-            bucket, key = split_s3_url(model)
-        except ValueError as error:
-            raise ModelError(f"model {error}") from None
-        client = s3_client()
-        with s3_errors(ModelError, client, "fetched", bucket, key):
-            tag = client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
-            target: Path = self.folder / "weights" / tag / Path(key).name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                    client.download_file(bucket, key, str(Path(folder) / "model"))
-                    os.replace(Path(folder) / "model", target)
-        return target
+    def _checked(self, path: Path, tasks: Sequence[str] | None) -> dict[str, Any]:
+        """Task and class names of weights; ModelError where they are for none of ``tasks``."""
+        facts = self._files.facts(path)
+        if tasks is not None and facts["task"] not in tasks:
+            takers = {"detect_objects": DETECTOR_TASKS, "classify_frames": CLASSIFIER_TASKS}
+            taker = next((name for name, its in takers.items() if facts["task"] in its), None)
+            hint = f"; the stage {taker} takes this one" if taker else ""
+            raise ModelError(
+                f"{path}: a model for {facts['task']!r}, where one for {' or '.join(tasks)} is "
+                f"wanted{hint}"
+            )
+        return facts
 
     def _fix_torch_threads(self) -> None:
         import torch
 
         torch.set_num_threads(self.threads)
-
-
-def _packaged(model: str) -> Path:
-    package, _, file = model.removeprefix("pkg:").partition("/")
-    spec = importlib.util.find_spec(package) if package else None
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"model {model!r}: no package {package!r} is installed")
-    path = Path(spec.submodule_search_locations[0]) / file
-    if not path.is_file():
-        raise ModelError(f"model {model!r}: package {package!r} holds no file {file!r}")
-    return path
 
 
 def _chosen(path: Path, exact: bool, engine: str, device: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from mediaproc.detect.models.base import Found, Thresholds
 from mediaproc.errors import ModelError
+from mediaproc.timing import timed
 
 # Ultralytics keeps state in its predictors and settings; one call at a time.
 _LOCK = threading.RLock()
@@ -52,16 +54,42 @@ def fetch(name: str, folder: Path) -> Path:
     return target
 
 
-def task_of(path: Path) -> str:
-    """The task of a ``.pt`` file: detect, segment, pose, classify or obb."""
+def facts_of(path: Path) -> dict[str, Any]:
+    """The task (detect, segment, pose, classify, obb) and the class names of a ``.pt`` file."""
     with _LOCK:
-        return str(_load(path).task)
+        model = _load(path)
+        return {"task": str(model.task), "names": {int(k): str(v) for k, v in model.names.items()}}
 
 
-def names_of(path: Path) -> dict[int, str]:
-    """The class names of a ``.pt`` file, by number."""
-    with _LOCK:
-        return {int(k): str(v) for k, v in _load(path).names.items()}
+def with_vocabulary(path: Path, words: Sequence[str], target: Path) -> None:
+    """Weights of an open-vocabulary model that look for ``words``; they need no text encoder.
+
+    Args:
+        path: weights of YOLO-World or YOLOE, ``.pt``.
+        words: what to look for, in plain words.
+        target: the ``.pt`` file to make; it appears whole or not at all.
+
+    Raises:
+        ModelError: the model has a fixed set of classes, or its text encoder cannot be had.
+    """
+    with _LOCK, tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        model = _load(path)
+        if not hasattr(model, "set_classes") or not hasattr(model.model, "get_text_pe"):
+            raise ModelError(
+                f"{path}: vocabulary: works for open-vocabulary models only (YOLO-World, YOLOE), "
+                "and this one has classes of its own; choose among them with classes:"
+            )
+        try:
+            model.set_classes(list(words))
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ModelError(
+                f"{path}: vocabulary: needs the model's text encoder ({reason}): run pip install "
+                "git+https://github.com/ultralytics/CLIP.git; its weights are fetched on first use"
+            ) from error
+        made = Path(folder) / target.name
+        model.save(str(made))
+        os.replace(made, target)
 
 
 def export(path: Path, target: Path, engine: str, size: int) -> None:
@@ -104,10 +132,6 @@ class UltralyticsDetector:
             names = self._model.names
             self.names = {int(k): str(v) for k, v in names.items()}
         self.task = str(self._model.task)
-        if self.task not in ("detect", "segment", "pose"):
-            raise ModelError(
-                f"{path}: a model for {self.task!r}; detect_objects takes detect, segment and pose"
-            )
 
     def input_size(self, source_wh: tuple[int, int]) -> tuple[int, int] | None:
         """The source's own size: Ultralytics scales by itself."""
@@ -120,7 +144,7 @@ class UltralyticsDetector:
         thresholds: Thresholds,
     ) -> Found:
         """What ``predict`` finds in an image, shape (H, W, 3), uint8, BGR."""
-        with _LOCK:
+        with timed("inference"), _LOCK:
             result = self._model.predict(
                 image,
                 conf=thresholds.confidence,
@@ -132,8 +156,14 @@ class UltralyticsDetector:
             )[0]
         height, width = image.shape[:2]
         scale = np.array([source_wh[0] / width, source_wh[1] / height])
-        boxes = result.boxes
+        boxes = result.boxes if result.obb is None else result.obb
         polygons, keypoints = [], []
+        xyxy = boxes.xyxy.cpu().numpy().astype(np.float64) * np.tile(scale, 2)
+        if result.obb is not None:
+            # The corners of a turned box; the upright one around it stays within the frame.
+            corners = boxes.xyxyxyxy.cpu().numpy().astype(np.float64)
+            polygons = (corners * scale).tolist()
+            xyxy = xyxy.clip(0, np.tile(source_wh, 2))
         if result.masks is not None:
             polygons = [(outline * scale).tolist() for outline in result.masks.xy]
         if result.keypoints is not None:
@@ -141,12 +171,40 @@ class UltralyticsDetector:
                 points[:, :2] *= scale
                 keypoints.append(points.tolist())
         return Found(
-            boxes.xyxy.cpu().numpy().astype(np.float64) * np.tile(scale, 2),
+            xyxy,
             boxes.conf.cpu().numpy().astype(np.float64),
             boxes.cls.cpu().numpy().astype(np.int64),
             polygons,
             keypoints,
         )
+
+
+class UltralyticsClassifier:
+    """A classifier run by Ultralytics itself, so that its confidences are Ultralytics' own.
+
+    Args:
+        path: the weights, ``.pt`` or an export.
+        size: ``imgsz`` of its ``predict``.
+        device: its ``device``.
+        half: half precision, on a GPU.
+    """
+
+    def __init__(self, path: Path, *, size: int, device: str, half: bool) -> None:
+        with _LOCK:
+            self._model = _load(path)
+            self._settings = {"imgsz": size, "device": device, "half": half, "verbose": False}
+            self.names = {int(k): str(v) for k, v in self._model.names.items()}
+
+    def input_size(self, source_wh: tuple[int, int]) -> tuple[int, int] | None:
+        """The source's own size: Ultralytics scales by itself."""
+        return None
+
+    def classify(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """What ``predict`` says of an image, shape (H, W, 3), uint8, BGR."""
+        with _LOCK:
+            result = self._model.predict(image, save=False, **self._settings)[0]
+        confidences: npt.NDArray[np.float64] = result.probs.data.cpu().numpy().astype(np.float64)
+        return confidences
 
 
 def _load(path: Path) -> Any:

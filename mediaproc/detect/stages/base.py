@@ -26,7 +26,7 @@ import inspect
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 FieldType = Literal["float", "int", "str", "bool", "list[str]"]
@@ -98,6 +98,8 @@ class StageConfigField:
     def check(self, value: Any) -> str | None:
         """Why ``value`` is not legal for this field, or None where it is."""
         if not _has_type(value, self.type):
+            if self.type == "list[str]" and isinstance(value, list) and _mapping(value):
+                return f"{self.name}: {_mapping(value)} is a mapping; put quotes around the line"
             return f"{self.name}: {value!r} is not of type {self.type}"
         items = value if self.type == "list[str]" else [value]
         for item in items:
@@ -127,12 +129,15 @@ class ChannelSpec:
             one, a reader gets the value itself where it sees a single one, else a list of them.
         output: whether the channel is a plain JSON document that the graph returns to its caller
             (``report``). Only a video-scope stage writes one, and only one node of a profile.
+        result: whether a table of it stands among the results of a job; not for what one stage
+            only hands to the next.
     """
 
     name: str
     type: type = object
     reducer: Callable[[list[Any]], Any] | None = None
     output: bool = False
+    result: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,8 @@ class StageNeeds:
         packages: importable packages that must be there.
         options: what single values of its config fields need.
         model_fields: config fields that name model weights.
+        file_fields: config fields that name another file, or none where they are empty. A file
+            beside the profile is found by its name.
         model_folders: config fields that name a folder of weights, or weights to fetch.
         licence: licence of the model or library where it is not the project's own.
     """
@@ -169,6 +176,7 @@ class StageNeeds:
     packages: tuple[str, ...] = ()
     options: tuple[OptionNeeds, ...] = ()
     model_fields: tuple[str, ...] = ()
+    file_fields: tuple[str, ...] = ()
     model_folders: tuple[str, ...] = ()
     licence: str | None = None
 
@@ -198,6 +206,12 @@ class StageDefinition:
         prepare_fn: called with the services it declares (``config``, ``models``) before the first
             frame of a run: fetches what is missing and raises where a setting cannot work, so
             that nobody waits an hour for it.
+        check_fn: ``(config) -> [(field, message), ...]``: what is wrong with settings beyond their
+            types and bounds, such as a line that cannot be parsed. Called when a profile is
+            checked, so it loads nothing heavy and looks at nothing but the filled configuration.
+        uses_fn: ``(config) -> {channel: bool}``: for optional reads whose use follows from the
+            configuration, whether it needs them (then the profile must write them) or does not
+            read them at all (then a change of them touches nothing). Those not named stay optional.
         identity_fn: called with the services it declares (``config``, ``models``, ``blobs``): what
             its results follow from besides its configuration, as JSON: the content of a model,
             the engine, the version of a library. Part of the cache key.
@@ -205,6 +219,12 @@ class StageDefinition:
             for a stage whose results follow from more than its inputs and ``identity_fn`` tell.
         implies: stages that a profile without ``edges:`` gets ahead of this one where nothing
             else writes what this one reads (``detect_shots`` implies ``score_frames``).
+        companions: stages that work ahead of this one, in this order, for a job that falls into
+            several scopes (``render_video`` joins what ``render_pieces`` drew for each segment).
+            Every node of this stage gets nodes of its own for them, named after itself and what
+            they write, as ``NODE_pieces``. They take over its ``from:``, ``retry:`` and
+            ``on_error:``, its ``when:`` stands at the first of them, and of its settings each
+            gets those that it has too.
         migrate: from a version to the function that makes that version's serialised data the
             next one's, so that jobs begun before an update go on. Without one they are refused.
     """
@@ -223,14 +243,30 @@ class StageDefinition:
     channels: list[ChannelSpec] = field(default_factory=list)
     needs: StageNeeds = field(default_factory=StageNeeds)
     prepare_fn: Callable[..., None] | None = None
+    check_fn: Callable[[dict[str, Any]], Iterable[tuple[str, str]]] | None = None
+    uses_fn: Callable[[dict[str, Any]], dict[str, bool]] | None = None
     identity_fn: Callable[..., dict[str, Any]] | None = None
     cached: bool = True
     implies: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
     migrate: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
     def filled_config(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """``given`` with every default filled in, in the order of ``config_fields``."""
         return {f.name: given.get(f.name, f.default) for f in self.config_fields}
+
+    def under(self, config: Mapping[str, Any]) -> StageDefinition:
+        """The stage as a filled configuration makes it: with the reads that it then has."""
+        if self.uses_fn is None:
+            return self
+        uses = self.uses_fn(dict(config))
+        io = StageIO(
+            reads=[*self.io.reads, *(c for c in self.io.optional_reads if uses.get(c, False))],
+            writes=self.io.writes,
+            optional_reads=[c for c in self.io.optional_reads if c not in uses],
+            merges=[c for c in self.io.merges if uses.get(c, True)],
+        )
+        return replace(self, io=io)
 
     @property
     def is_async(self) -> bool:
@@ -412,6 +448,11 @@ def _has_type(value: Any, kind: str) -> bool:
     if kind == "str":
         return isinstance(value, str)
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _mapping(items: list[Any]) -> str:
+    """The first mapping among items, as YAML makes one of an unquoted line with a colon."""
+    return next((str(dict(item)) for item in items if isinstance(item, Mapping)), "")
 
 
 def _number(value: float) -> str:

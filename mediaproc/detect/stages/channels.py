@@ -6,19 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 from mediaproc.blobs import BlobStore
+from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
     Answers,
+    Codes,
     Detections,
     Events,
+    Exposure,
+    Files,
+    FrameLabels,
     FrameScores,
+    Matches,
+    Motion,
     Reviews,
     Shots,
     Speech,
     SpeechScores,
     Texts,
+    Totals,
     Tracks,
     Transcript,
 )
@@ -30,11 +38,25 @@ TEXTS = ChannelSpec("texts", Texts, reducer=Texts.concat)
 SHOTS = ChannelSpec("shots", Shots, reducer=Shots.concat)
 TRACKS = ChannelSpec("tracks", Tracks, reducer=Tracks.concat)
 EVENTS = ChannelSpec("events", Events, reducer=Events.concat)
+FILES = ChannelSpec("files", Files, reducer=Files.concat)
+CROPS = ChannelSpec("crops", Crops, reducer=Crops.concat)
+# Of each track, the sights that are worth a look, and the best of each block.
+CROP_PLAN = ChannelSpec("crop_plan", Tracks, reducer=Tracks.concat, result=False)
+CROP_CUTS = ChannelSpec("crop_cuts", Crops, reducer=Crops.concat, result=False)
+# What is drawn is not put in an order of its own: the order of the rows is that of the strokes.
+OVERLAYS = ChannelSpec("overlays", Overlays, result=False)
+PIECES = ChannelSpec("pieces", Pieces, reducer=Pieces.concat, result=False)
+MATCHES = ChannelSpec("matches", Matches, reducer=Matches.concat)
+EXPOSURE = ChannelSpec("exposure", Exposure, reducer=Exposure.concat)
+TOTALS = ChannelSpec("totals", Totals, reducer=Totals.concat)
 SPEECH_SCORES = ChannelSpec("speech_scores", SpeechScores, reducer=SpeechScores.concat)
 SPEECH = ChannelSpec("speech", Speech, reducer=Speech.concat)
 TRANSCRIPT = ChannelSpec("transcript", Transcript, reducer=Transcript.concat)
 ANSWERS = ChannelSpec("answers", Answers, reducer=Answers.concat)
 REVIEWS = ChannelSpec("reviews", Reviews, reducer=Reviews.concat)
+FRAME_LABELS = ChannelSpec("frame_labels", FrameLabels, reducer=FrameLabels.concat)
+CODES = ChannelSpec("codes", Codes, reducer=Codes.concat)
+MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]
@@ -42,13 +64,17 @@ Serialize = Callable[..., dict[str, Any]]
 
 def table_serializers(channel: str, table: type[Rows]) -> tuple[Serialize, Serialize]:
     """``serialize_fn`` and ``deserialize_fn`` of a stage whose one write is a table."""
+    return tables_serializers({channel: table})
+
+
+def tables_serializers(tables: dict[str, type[Rows]]) -> tuple[Serialize, Serialize]:
+    """``serialize_fn`` and ``deserialize_fn`` of a stage whose writes are tables, by channel."""
 
     def serialize(state: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
-        rows: Rows = state[channel]
-        return {channel: rows.to_json(blobs)}
+        return {channel: state[channel].to_json(blobs) for channel in tables}
 
     def deserialize(data: dict[str, Any], job_id: str, *, blobs: BlobStore) -> dict[str, Any]:
-        return {channel: table.from_json(data[channel], blobs)}
+        return {c: table.from_json(data[c], blobs) for c, table in tables.items()}
 
     return serialize, deserialize
 

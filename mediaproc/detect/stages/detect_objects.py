@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from mediaproc.detect.models import ModelStore
+from mediaproc.detect.models import DETECTOR_TASKS, Detector, ModelStore
 from mediaproc.detect.models.base import Found, Thresholds
 from mediaproc.detect.models.boxes import suppressed
 from mediaproc.detect.stages.base import (
@@ -16,7 +16,7 @@ from mediaproc.detect.stages.base import (
     StageNeeds,
 )
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
-from mediaproc.detect.state import DetectState
+from mediaproc.detect.state import DetectState, Frames
 from mediaproc.detect.tables import Detections
 from mediaproc.errors import StageError
 
@@ -25,7 +25,6 @@ def detect_objects(
     state: DetectState, *, config: dict[str, Any], models: ModelStore
 ) -> dict[str, Any]:
     """Find objects in every frame of the segment."""
-    frames = state["frames"]
     detector = models.detector(
         config["model"],
         size=config["image_size"],
@@ -33,6 +32,7 @@ def detect_objects(
         engine=config["engine"],
         device=config["device"],
         half=config["half"],
+        vocabulary=config["vocabulary"],
     )
     thresholds = Thresholds(
         confidence=config["min_confidence"],
@@ -41,13 +41,27 @@ def detect_objects(
         classes=_class_numbers(config["classes"], detector.names),
     )
     renamed = _renamed(config["rename"], detector.names)
+    return {"detections": found_in(state["frames"], detector, thresholds, renamed)}
+
+
+def found_in(
+    frames: Frames, detector: Detector, thresholds: Thresholds, renamed: dict[int, str]
+) -> Detections:
+    """What a detector finds in each of the frames.
+
+    Args:
+        frames: the frames.
+        detector: the model.
+        thresholds: what counts as found.
+        renamed: labels by class number; objects that get the same one and overlap are one.
+    """
     rows: list[dict[str, Any]] = []
     # Exact boxes need the source's own pixels; otherwise the decoder scales to the model's input.
     size = detector.input_size(frames.source_wh)
     for frame in frames.images(size_wh=size, resample="linear"):
         found = detector.detect(frame.image, frames.source_wh, thresholds)
         labels = [renamed.get(n, detector.names[n]) for n in found.class_id.tolist()]
-        for i in _distinct(found, labels, config["iou"]) if renamed else range(len(labels)):
+        for i in _distinct(found, labels, thresholds.iou) if renamed else range(len(labels)):
             x1, y1, x2, y2 = found.xyxy[i].tolist()
             class_id = int(found.class_id[i])
             rows.append(
@@ -67,15 +81,12 @@ def detect_objects(
                     "keypoints": found.keypoints[i] if found.keypoints else None,
                 }
             )
-    return {"detections": Detections.from_records(rows)}
+    return Detections.from_records(rows)
 
 
 def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
-    """Fetch the weights, and see that the model knows the classes asked for."""
-    models.weights(config["model"])
-    if not config["classes"] and not config["rename"]:
-        return
-    names = models.class_names(config["model"])
+    """Fetch the weights, and see that they are a detector's that knows the classes asked for."""
+    names = models.class_names(config["model"], DETECTOR_TASKS, vocabulary=config["vocabulary"])
     if config["classes"]:
         _class_numbers(config["classes"], names)
     _renamed(config["rename"], names)
@@ -126,12 +137,21 @@ def _class_number(name: str, known: dict[int, str]) -> int:
     return numbers[name]
 
 
+DEVICE_FIELD = StageConfigField(
+    "device",
+    "str",
+    "auto",
+    "Where the model runs; auto takes a GPU where torch finds one.",
+    options=["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(16))],
+)
+
 _SERIALIZE, _DESERIALIZE = table_serializers("detections", Detections)
 
 STAGE = StageDefinition(
     name="detect_objects",
     label="Detect objects",
-    description="Finds objects in each frame with a YOLO model: boxes, outlines or poses.",
+    description="Finds objects in each frame with a YOLO model: boxes, turned boxes, outlines or "
+    "poses.",
     io=StageIO(reads=["frames"], writes=["detections"]),
     config_fields=[
         StageConfigField(
@@ -141,6 +161,12 @@ STAGE = StageDefinition(
             "Weights: a file, a name that Ultralytics publishes, s3://... or pkg:PACKAGE/FILE.",
         ),
         StageConfigField("classes", "list[str]", [], "Class names to look for; empty for all."),
+        StageConfigField(
+            "vocabulary",
+            "list[str]",
+            [],
+            "With an open-vocabulary model (YOLO-World, YOLOE), what to look for in plain words.",
+        ),
         StageConfigField(
             "rename",
             "list[str]",
@@ -188,13 +214,7 @@ STAGE = StageDefinition(
             "needs mediaproc[openvino].",
             options=["auto", "torch", "onnx", "openvino"],
         ),
-        StageConfigField(
-            "device",
-            "str",
-            "auto",
-            "Where the model runs; auto takes a GPU where torch finds one.",
-            options=["auto", "cpu", "cuda", *(f"cuda:{number}" for number in range(16))],
-        ),
+        DEVICE_FIELD,
         StageConfigField(
             "half",
             "bool",

@@ -63,7 +63,7 @@ def _borders(scores: FrameScores, config: dict[str, Any]) -> dict[int, str]:
         if start > 0 and end < len(times):
             borders[(start + end) // 2] = "fade"
     last_s = float(times[0])
-    for position in _cuts(scores.column("content"), config):
+    for position in _cuts(_content(scores), config):
         around = slice(max(0, position - 1), position + 1)
         if not dark[around].any():
             borders[position] = "cut"
@@ -73,6 +73,12 @@ def _borders(scores: FrameScores, config: dict[str, Any]) -> dict[int, str]:
             kept[position] = borders[position]
             last_s = float(times[position])
     return kept
+
+
+def _content(scores: FrameScores) -> npt.NDArray[np.float64]:
+    """How each frame differs from the one before; 0 where that one was not looked at."""
+    follows = np.diff(scores.column("frame_index")) == 1
+    return np.concatenate([[0.0], np.where(follows, scores.column("change")[:-1], 0.0)])
 
 
 def _cuts(content: npt.NDArray[np.float64], config: dict[str, Any]) -> list[int]:

@@ -7,22 +7,40 @@ from typing import Any
 
 from mediaproc.addresses import video_name
 from mediaproc.detect.findings import (
+    EventFinding,
+    ExposureFinding,
     Failure,
     Interval,
     LabelFinding,
+    MatchFinding,
+    Moment,
     Report,
     ShotFinding,
     TextFinding,
+    TotalFinding,
     TrackFinding,
     VideoFacts,
 )
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import REPORT
-from mediaproc.detect.stages.report_voices import READS, voices
+from mediaproc.detect.stages.report_voices import READS as VOICES
+from mediaproc.detect.stages.report_voices import voices
 from mediaproc.detect.state import DetectState, Frames
 
 Row = dict[str, Any]
+
+_READS = (
+    "frames",
+    "shots",
+    "detections",
+    "tracks",
+    "texts",
+    "matches",
+    "exposure",
+    "events",
+    "totals",
+)
 
 
 def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +93,38 @@ def report(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
             for (node, number), rows in _grouped(state, "tracks", lambda row: row["track_id"])
         ],
         texts=_texts(state, gap),
+        matches=_matches(state, gap),
+        exposure=[
+            ExposureFinding(
+                node=row["node"],
+                label=row["label"],
+                start_s=round(row["start_s"], 3),
+                end_s=round(row["end_s"], 3),
+                seen_s=round(row["seen_s"], 3),
+                area_share=round(row["area_share"], 4),
+                prominence=round(row["prominence"], 4),
+            )
+            for row in _records(state, "exposure")
+        ],
+        events=[
+            EventFinding(
+                node=node,
+                kind=kind,
+                label=label,
+                count=len(rows),
+                max_score=round(max(row["score"] for row in rows), 4),
+                moments=[_moment(row) for row in rows[: config["max_moments"]]],
+            )
+            for (node, (kind, label)), rows in _grouped(
+                state, "events", lambda row: (row["kind"], row["label"])
+            )
+        ],
+        totals=[
+            TotalFinding(
+                node=row["node"], topic=row["topic"], label=row["label"], values=row["values"]
+            )
+            for row in _records(state, "totals")
+        ],
         **voices(state),
         failures=[
             Failure(
@@ -121,6 +171,37 @@ def _texts(state: DetectState, gap: float) -> list[TextFinding]:
     return sorted(findings, key=lambda f: (f.on_screen[0].start_s, f.node, f.text))
 
 
+def _matches(state: DetectState, gap: float) -> list[MatchFinding]:
+    """Each brand or word by where it was found, earliest first."""
+    findings = [
+        MatchFinding(
+            node=node,
+            label=label,
+            source=source,
+            spellings=sorted({row["alias"] for row in rows}),
+            frames=len({row["frame_index"] for row in rows}),
+            max_score=round(max(row["score"] for row in rows), 4),
+            when=_intervals(rows, gap),
+        )
+        for (node, (label, source)), rows in _grouped(
+            state, "matches", lambda row: (row["label"], row["source"])
+        )
+    ]
+    return sorted(findings, key=lambda f: (f.when[0].start_s, f.node, f.label))
+
+
+def _moment(row: Row) -> Moment:
+    return Moment(
+        start_s=round(row["start_s"], 3),
+        end_s=round(row["end_s"], 3),
+        start_frame=row["start_frame"],
+        end_frame=row["end_frame"],
+        score=round(row["score"], 4),
+        track_id=row["track_id"],
+        details=row["details"],
+    )
+
+
 def _plain(text: str) -> str:
     return "".join(text.split()).casefold()
 
@@ -152,8 +233,8 @@ STAGE = StageDefinition(
     io=StageIO(
         reads=["video"],
         writes=["report"],
-        optional_reads=["frames", "shots", "detections", "tracks", "texts", *READS],
-        merges=["frames", "shots", "detections", "tracks", "texts", *READS],
+        optional_reads=[*_READS, *VOICES],
+        merges=[*_READS, *VOICES],
     ),
     config_fields=[
         StageConfigField(
@@ -162,6 +243,14 @@ STAGE = StageDefinition(
             1.0,
             "Sights at most this many seconds apart are one stretch on screen.",
             min=0.0,
+        ),
+        StageConfigField(
+            "max_moments",
+            "int",
+            1000,
+            "Most events of one kind and label that are listed one by one; all are counted, and "
+            "all are in the table of events.",
+            min=0,
         ),
     ],
     category="output",

@@ -51,8 +51,19 @@ def sample_frames(
     state: DetectState, *, config: dict[str, Any], media: MediaSource, blobs: BlobStore
 ) -> dict[str, Any]:
     """Choose frames of the segment; they are decoded here only where they are kept."""
+    chosen = sampled(state["segment"], state["video"], config)
+    return {"frames": picked(state, chosen, config, media, blobs)}
+
+
+def picked(
+    state: DetectState,
+    chosen: npt.NDArray[np.bool_],
+    config: dict[str, Any],
+    media: MediaSource,
+    blobs: BlobStore,
+) -> Frames:
+    """The frames of the segment where ``chosen``, shape (N,), is true; kept where that is set."""
     segment, video = state["segment"], state["video"]
-    chosen = sampled(segment, video, config)
     frames = Frames(
         indexes=np.arange(segment.start_frame, segment.end_frame, dtype=np.int64)[chosen],
         pts=segment.pts[chosen],
@@ -65,7 +76,7 @@ def sample_frames(
         from mediaproc.detect.kept import keep
 
         frames = keep(frames, blobs, config["quality"])
-    return {"frames": frames}
+    return frames
 
 
 def are_kept(config: dict[str, Any], blobs: BlobStore) -> bool:
@@ -98,6 +109,34 @@ def deserialize(
     return {"frames": frames_from_json(data["frames"], data["packs"], blobs)}
 
 
+MAX_SIZE_FIELD = StageConfigField(
+    "max_size",
+    "int",
+    0,
+    "Longer side of the images in pixels; 0 means the video's own size.",
+    min=0,
+    max=16384,
+)
+
+KEEP_FIELDS = (
+    StageConfigField(
+        "keep",
+        "str",
+        "auto",
+        "all: store the frames, as JPEG, so that a job goes on without its video; none: decode "
+        "them from the video; auto: all in S3, none in a local folder.",
+        options=["auto", "all", "none"],
+    ),
+    StageConfigField(
+        "quality",
+        "int",
+        90,
+        "JPEG quality of kept frames. More is larger, and nearer to the video.",
+        min=1,
+        max=100,
+    ),
+)
+
 STAGE = StageDefinition(
     name="sample_frames",
     label="Sample frames",
@@ -125,30 +164,8 @@ STAGE = StageDefinition(
             False,
             "Take only the video's keyframes, which are the cheapest to decode.",
         ),
-        StageConfigField(
-            "max_size",
-            "int",
-            0,
-            "Longer side of the images in pixels; 0 means the video's own size.",
-            min=0,
-            max=16384,
-        ),
-        StageConfigField(
-            "keep",
-            "str",
-            "auto",
-            "all: store the frames, as JPEG, so that a job goes on without its video; none: decode "
-            "them from the video; auto: all in S3, none in a local folder.",
-            options=["auto", "all", "none"],
-        ),
-        StageConfigField(
-            "quality",
-            "int",
-            90,
-            "JPEG quality of kept frames. More is larger, and nearer to the video.",
-            min=1,
-            max=100,
-        ),
+        MAX_SIZE_FIELD,
+        *KEEP_FIELDS,
     ],
     category="sampling",
     fn=sample_frames,

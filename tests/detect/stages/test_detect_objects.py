@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import numpy.typing as npt
 import pytest
 
 from mediaproc.detect.models import ModelStore
-from mediaproc.errors import StageError
+from mediaproc.errors import ModelError, StageError
 from mediaproc.media import decode_frames, index_video
 from tests.clips import real_clip
 from tests.detect.running import run_profile
 from tests.scenes import moving_shapes
-from tests.weights import SHAPES
+from tests.weights import FRAMES, SHAPES
 
 NUDENET = "pkg:nudenet/320n.onnx"
 CONFIDENCE = 0.1
@@ -153,26 +155,33 @@ def test_detect_objects_finds_every_shape_of_a_rendered_scene(tmp_path: Path, en
             assert iou(np.array(xyxy), mine[:, 2:]).max() > 0.8, (frame, label)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("task", ["seg", "pose"])
-def test_detect_objects_hands_on_outlines_and_keypoints(tmp_path: Path, task: str) -> None:
+def untrained(folder: Path, kind: str, layout: str) -> Path:
+    """Weights that find something: it means nothing, but it is found by the same arithmetic."""
     import torch
     from ultralytics import YOLO
 
     torch.manual_seed(0)
-    path = tmp_path / f"tiny-{task}.pt"
-    # Untrained: what it finds means nothing, but it is found by the same arithmetic.
-    model = YOLO(f"yolo11n-{task}.yaml")
+    model = YOLO(layout)
     with torch.no_grad():
         for weight in model.model.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
+    path = folder / f"{kind}.pt"
     model.save(str(path))
+    return path
+
+
+def found_by(folder: Path, weights: Path, settings: str) -> list[dict[str, Any]]:
     stages = (
-        f"stages: [sample_frames: {{every: 60}}, detect_objects: {{model: {path}, "
-        "image_size: 160, min_confidence: 0.0, max_detections: 5, engine: torch}]"
+        f"stages: [sample_frames: {{every: 60}}, detect_objects: {{model: {weights}, "
+        f"image_size: 160, min_confidence: 0.0, max_detections: 5, {settings}}}]"
     )
-    _, tables = run_profile(tmp_path, real_clip("carphone"), stages)
-    rows = tables["detections"].records()
+    return run_profile(folder, real_clip("carphone"), stages)[1]["detections"].records()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["seg", "pose"])
+def test_detect_objects_hands_on_outlines_and_keypoints(tmp_path: Path, task: str) -> None:
+    rows = found_by(tmp_path, untrained(tmp_path, task, f"yolo11n-{task}.yaml"), "engine: torch")
     assert len(rows) == 10
     column = "polygon" if task == "seg" else "keypoints"
     assert all(row[column] for row in rows)
@@ -180,6 +189,121 @@ def test_detect_objects_hands_on_outlines_and_keypoints(tmp_path: Path, task: st
         points = np.array(row[column])[:, :2]
         assert (points >= 0).all()
         assert (points <= [176, 144]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["torch", "onnx"])
+def test_detect_objects_hands_on_the_corners_of_turned_boxes(tmp_path: Path, engine: str) -> None:
+    from ultralytics import YOLO
+
+    path = untrained(tmp_path, "obb", "yolo11n-obb.yaml")
+    rows = found_by(tmp_path, path, f"engine: {engine}")
+    model = YOLO(str(path))
+    _, index = index_video(str(real_clip("carphone")))
+    theirs: list[Any] = []
+    for frame in decode_frames(str(real_clip("carphone")), index, [0, 60]):
+        turned = model.predict(
+            frame.image, imgsz=160, conf=0.0, iou=0.7, max_det=5, device="cpu", verbose=False
+        )[0].obb
+        theirs += turned.xyxyxyxy.numpy().tolist()
+    assert len(rows) == len(theirs) == 10
+    for row, corners in zip(rows, theirs, strict=True):
+        assert np.abs(np.array(row["polygon"]) - corners).max() < 0.1
+        upright = [*np.min(corners, axis=0), *np.max(corners, axis=0)]
+        expected = np.clip(upright, 0, [176, 144, 176, 144])
+        assert (
+            np.abs(np.array([row[side] for side in ("x1", "y1", "x2", "y2")]) - expected).max()
+            < 0.1
+        )
+
+
+class WordsAsNumbers:
+    """Stands for CLIP's text encoder, whose weights are fetched: a vector for each word."""
+
+    def tokenize(self, words: list[str]) -> Any:
+        import torch
+
+        return torch.tensor([[sum(word.encode())] for word in words])
+
+    def encode_text(self, tokens: Any, dtype: Any = None) -> Any:
+        import torch
+
+        vectors = [
+            torch.randn(512, generator=torch.Generator().manual_seed(int(token[0])))
+            for token in tokens
+        ]
+        return torch.nn.functional.normalize(torch.stack(vectors), dim=-1)
+
+
+@pytest.fixture
+def text_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("ultralytics.nn.text_model")
+    module.build_text_model = lambda variant, device=None: WordsAsNumbers()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ultralytics.nn.text_model", module)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("text_encoder")
+@pytest.mark.parametrize(
+    ("layout", "engine"), [("yolov8s-worldv2", "onnx"), ("yoloe-11s-seg", "torch")]
+)
+def test_detect_objects_looks_for_the_words_of_a_vocabulary(
+    tmp_path: Path, layout: str, engine: str
+) -> None:
+    from ultralytics import YOLO
+
+    path = untrained(tmp_path, layout, f"{layout}.yaml")
+    settings = (
+        f"engine: {engine}, vocabulary: [red bus, dog, traffic cone], classes: [dog, red bus]"
+    )
+    rows = found_by(tmp_path, path, settings)
+    model = YOLO(str(path))
+    model.set_classes(["red bus", "dog", "traffic cone"])
+    _, index = index_video(str(real_clip("carphone")))
+    theirs: list[Any] = []
+    for frame in decode_frames(str(real_clip("carphone")), index, [0, 60]):
+        boxes = model.predict(
+            frame.image,
+            imgsz=160,
+            conf=0.0,
+            iou=0.7,
+            max_det=5,
+            classes=[0, 1],
+            device="cpu",
+            verbose=False,
+        )[0].boxes
+        theirs += [model.names[int(number)] for number in boxes.cls]
+    assert theirs
+    assert [row["label"] for row in rows] == theirs
+
+
+@pytest.mark.slow
+def test_detect_objects_names_the_text_encoder_that_a_vocabulary_needs(tmp_path: Path) -> None:
+    path = untrained(tmp_path, "yolov8s-worldv2", "yolov8s-worldv2.yaml")
+    with pytest.raises(ModelError, match=r"needs the model's text encoder .*ultralytics/CLIP\.git"):
+        found_by(tmp_path, path, "vocabulary: [dog]")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (str(SHAPES), "works for open-vocabulary models only"),
+        (NUDENET, "needs the .pt file of YOLO-World or YOLOE"),
+    ],
+)
+def test_detect_objects_refuses_a_vocabulary_for_a_model_of_fixed_classes(
+    tmp_path: Path, model: str, message: str
+) -> None:
+    stages = f"stages: [sample_frames, detect_objects: {{model: '{model}', vocabulary: [dog]}}]"
+    with pytest.raises(ModelError, match=message):
+        run_profile(tmp_path, tmp_path / "there-is-no-video.mp4", stages)
+
+
+def test_detect_objects_refuses_a_classifier_and_names_the_stage_for_it(tmp_path: Path) -> None:
+    stages = f"stages: [sample_frames, detect_objects: {{model: '{FRAMES}'}}]"
+    message = "a model for 'classify', where one for detect or segment or pose or obb is wanted; "
+    with pytest.raises(ModelError, match=f"{message}the stage classify_frames takes this one"):
+        run_profile(tmp_path, tmp_path / "there-is-no-video.mp4", stages)
 
 
 def test_detect_objects_counts_renamed_classes_as_one(tmp_path: Path) -> None:

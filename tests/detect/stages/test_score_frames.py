@@ -29,6 +29,6 @@ def test_score_frames_measures_what_pyscenedetect_measures(tmp_path: Path, clip:
         theirs.process_frame(FrameTimecode(frame.frame_index, 25.0), frame.image)
         assert theirs._frame_score is not None
         expected.append(theirs._frame_score)
-    ours = tables["frame_scores"].column("content")
+    ours = tables["frame_scores"].column("change")
     assert len(ours) == len(index)
-    assert np.abs(ours - expected).max() < 1e-9
+    assert np.abs(ours - [*expected[1:], 0.0]).max() < 1e-9

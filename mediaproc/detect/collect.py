@@ -1,0 +1,137 @@
+"""The findings of a finished graph, as exporters take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mediaproc.blobs import BlobStore
+from mediaproc.detect.exports import plain_findings
+from mediaproc.detect.models import ModelStore
+from mediaproc.detect.parts import Part, distinct
+from mediaproc.detect.plan import Plan
+from mediaproc.detect.rows import Rows
+from mediaproc.detect.services import Services
+from mediaproc.detect.stages.base import REGISTRY
+from mediaproc.detect.state import Frames
+from mediaproc.detect.tables import Files
+from mediaproc.outputs import Findings
+
+
+def collect_tables(
+    values: Mapping[str, Any], blobs: BlobStore, plan: Plan | None = None
+) -> dict[str, Rows]:
+    """The tables of findings in a finished job's state, by channel, each with all its rows.
+
+    Args:
+        values: ``graph.get_state(config).values``.
+        blobs: where large tables were put.
+        plan: of the job. With it, a node that reads and writes a channel, such as a review, stands
+            for those whose rows it refined, as it does for the nodes behind it.
+
+    Raises:
+        DamageError: two results differ that are of the same node and segment.
+    """
+    found: dict[str, dict[tuple[str, int], Rows]] = {}
+    services = Services(blobs, ModelStore(Path()))  # one, which reads the video's index once
+    parts = distinct(values.get("parts", ()))
+    refined = _refined(plan, {part.node for part in parts}) if plan else set()
+    for part in parts:
+        stage = REGISTRY.get(part.stage)
+        kinds = {c: REGISTRY.channel(c).type for c in stage.io.writes}
+        if not any(issubclass(kind, Rows) for kind in kinds.values()):
+            continue
+        writes = part.open(services.restore(values["header"], {}, "-"))
+        for channel, kind in kinds.items():
+            if issubclass(kind, Rows) and (part.node, channel) not in refined:
+                position = -1 if part.segment is None else part.segment
+                found.setdefault(channel, {})[part.node, position] = writes[channel]
+    return {
+        channel: type(next(iter(tables.values()))).concat([tables[key] for key in sorted(tables)])
+        for channel, tables in sorted(found.items())
+    }
+
+
+def _refined(plan: Plan, ran: set[str]) -> set[tuple[str, str]]:
+    """(node, channel) of what a node that ran has written anew."""
+    return {
+        (producer, channel)
+        for node in plan.nodes
+        if node.id in ran
+        for channel, producers in node.inputs.items()
+        if channel in REGISTRY.get(node.stage).io.writes
+        for producer in producers
+    }
+
+
+def collect_findings(
+    values: Mapping[str, Any], plan: Plan, blobs: BlobStore, *, nodes: Sequence[str] = ()
+) -> Findings:
+    """What a finished graph found. The video is not opened before its pixels are asked for.
+
+    Args:
+        values: ``graph.get_state(config).values``.
+        plan: what the graph was built from.
+        blobs: where large tables and kept frames were put.
+        nodes: take the rows of these nodes only; those of all where empty.
+
+    Raises:
+        DamageError: two results differ that are of the same node and segment.
+    """
+    header, parts = values["header"], distinct(values.get("parts", ()))
+    services = Services(blobs, ModelStore(Path()))
+    chosen = _chosen(header, parts, services)
+    refined = set() if nodes else _refined(plan, {part.node for part in parts})
+    made: dict[str, list[Rows]] = {}
+    seen: dict[str, dict[str, Frames]] = {}
+    for node in plan.nodes:
+        if nodes and node.id not in nodes:
+            continue
+        own = [part for part in parts if part.node == node.id]
+        for channel, rows in collect_tables({**values, "parts": own}, blobs).items():
+            if (node.id, channel) in refined or isinstance(rows, Files):
+                continue
+            if REGISTRY.channel(channel).result:
+                made.setdefault(channel, []).append(rows)
+                seen.setdefault(channel, {}).update(_seen(plan, node.id, chosen))
+    return plain_findings(
+        services.video(header),
+        {
+            channel: (type(tables[0]).concat(tables), [*seen[channel].values()])
+            for channel, tables in sorted(made.items())
+        },
+        failures=values.get("failures", []),
+        media=lambda: services.media(header),
+    )
+
+
+def _chosen(
+    header: Mapping[str, Any], parts: Iterable[Part], services: Services
+) -> dict[str, Frames]:
+    """The frames that each node chose, by node."""
+    restore = services.restore(header, {}, "-")
+    found: dict[str, list[Frames]] = {}
+    for part in sorted(parts, key=lambda p: (p.node, -1 if p.segment is None else p.segment)):
+        for channel in REGISTRY.get(part.stage).io.writes:
+            if issubclass(REGISTRY.channel(channel).type, Frames):
+                found.setdefault(part.node, []).append(part.open(restore)[channel])
+    return {node: Frames.concat(pieces) for node, pieces in found.items()}
+
+
+def _seen(plan: Plan, maker: str, chosen: Mapping[str, Frames]) -> dict[str, Frames]:
+    """The frames that a node looked at, or the makers of what it read, by who chose them."""
+    found: dict[str, Frames] = {}
+    known: set[str] = set()
+    todo = [maker]
+    while todo:
+        node = plan.node(todo.pop())
+        if node.id in known:
+            continue
+        known.add(node.id)
+        producers = [producer for ids in node.inputs.values() for producer in ids]
+        here = {producer: chosen[producer] for producer in producers if producer in chosen}
+        found |= here
+        if not here:
+            todo += producers
+    return found
