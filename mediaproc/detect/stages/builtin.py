@@ -36,6 +36,7 @@ from mediaproc.detect.stages import (
     score_speech,
     track_objects,
     transcribe,
+    transcribe_pieces,
     zones,
 )
 from mediaproc.detect.stages.base import StageDefinition
@@ -70,6 +71,7 @@ BUILTIN: list[StageDefinition] = [
     moderate.STAGE,
     score_speech.STAGE,
     detect_speech.STAGE,
+    transcribe_pieces.STAGE,
     transcribe.STAGE,
     escalate_vlm.STAGE,
     human_review.STAGE,
