@@ -215,6 +215,18 @@ def test_nodes_async_stage_runs_in_a_sync_graph(
     assert part_values(values, "waiting", "x") == [320]
 
 
+async def test_nodes_async_stage_runs_in_a_sync_graph_within_a_running_loop(
+    add: Add, tmp_path: Path, squares_clip: Path
+) -> None:
+    async def waiting(state: Any) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"x": state["video"].width}
+
+    add("waiting", waiting, ["video"], ["x"], scope="video")
+    values, _ = run_profile(tmp_path, squares_clip, "stages: [waiting]")
+    assert part_values(values, "waiting", "x") == [320]
+
+
 SLOW = "nodes: {slow: {stage: slow, timeout: 0.1}}"
 
 
