@@ -333,6 +333,7 @@ class DetectState(TypedDict, total=False):
     frame_labels: FrameLabels
     codes: Codes
     motion: Motion
+    phrases: Transcript
     transcript: Transcript
     answers: Answers
     reviews: Reviews

@@ -168,7 +168,8 @@ def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
     scenes = check(parse_profile("version: 1\nname: t\nstages: [sample_scenes]"))
     assert [node.id for node in scenes.nodes] == ["score_frames", "detect_shots", "sample_scenes"]
     speech = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
-    assert [node.id for node in speech.nodes] == ["score_speech", "detect_speech", "transcribe"]
+    names = ["score_speech", "detect_speech", "transcribe_phrases", "transcribe"]
+    assert [node.id for node in speech.nodes] == names
 
 
 @pytest.mark.parametrize(

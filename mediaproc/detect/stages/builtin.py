@@ -37,6 +37,7 @@ from mediaproc.detect.stages import (
     track_camera,
     track_objects,
     transcribe,
+    transcribe_pieces,
     zones,
 )
 from mediaproc.detect.stages.base import StageDefinition
@@ -72,6 +73,7 @@ BUILTIN: list[StageDefinition] = [
     moderate.STAGE,
     score_speech.STAGE,
     detect_speech.STAGE,
+    transcribe_pieces.STAGE,
     transcribe.STAGE,
     escalate_vlm.STAGE,
     human_review.STAGE,
