@@ -29,8 +29,9 @@ from mediaproc.detect.stages.text_pictures import Grey, LinePicture, cut
 # glanced at.
 _ROOM = 0.8
 _ROOM_PX = 24.0
-# Shares of a frame in which strokes may stay, and a glance may see text, to be read one by one.
-_MUCH_STAYS = 0.06
+# How many places strokes may stay in, and the share of a frame in which a glance may see text, for
+# each to be read.
+_MANY_STAY = 4
 _MUCH_GLANCED = 0.2
 # By how much a region grows, in heights of a line that it cuts off.
 _WIDER = 4.0
@@ -123,7 +124,7 @@ class TextFollower:
             return []
         near = padded(area, 0.0, _ROOM_PX, self._size)
         closer = self._before is None
-        if share(merged(stayed), self._size) > _MUCH_STAYS:
+        if len(stayed) > _MANY_STAY:
             stayed.clear()
             closer = True
         glanced = self._reader.glance(image, near, _CLOSER_PIXELS if closer else _GLANCE_PIXELS)
@@ -171,20 +172,22 @@ class TextFollower:
 
     def _read(self, image: Image, grey: Grey, region: Box, there: list[Box]) -> None:
         """Read a region anew; what stood in it, and is not there any more, is forgotten."""
-        while True:
-            quads = self._reader.find(image, region)
-            found = [(quad, upright_box(quad)) for quad in quads]
-            found = [(quad, box) for quad, box in found if holds(region, box)]
-            cut_off = [box for _, box in found if _at_border(box, region, self._size)]
-            if not cut_off:
-                break
+        found = self._found(image, region)
+        cut_off = [box for _, box in found if _at_border(box, region, self._size)]
+        if cut_off:
             wider = [padded(box, _WIDER, _ROOM_PX, self._size) for box in cut_off]
-            region = around([region, *self._whole_lines([around([region, *wider])])])
+            region = around(self._whole_lines([around([region, *wider])]))
+            found = self._found(image, region)
         stood = [seen for seen in self._seen if holds(region, seen.xyxy)]
         self._seen = [seen for seen in self._seen if seen not in stood]
         for quad, box in found:
             same = [s for s in stood if s.line and s.xyxy in there and alike(s.xyxy, box)]
             self._seen += same[:1] or self._new(image, grey, quad)
+
+    def _found(self, image: Image, region: Box) -> list[tuple[Quad, Box]]:
+        """Lines whose middle lies in a region, with the boxes around them."""
+        quads = [(quad, upright_box(quad)) for quad in self._reader.find(image, region)]
+        return [(quad, box) for quad, box in quads if holds(region, box)]
 
     def _new(self, image: Image, grey: Grey, quad: Quad) -> list[_Seen]:
         line = self._reader.recognise(image, quad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,23 +79,22 @@ class LinePicture:
         """Whether a picture of the same size shows the same line, and no clearer than it was."""
         if now.std() > _CLEARER * self._contrast:
             return False
-        alike = _alike(self._grey, now, _FLAT)
-        if not alike or min(alike) >= _SAME:
-            return bool(alike)
+        # As soon as one window differs the rest need not be looked at.
+        if all(alike >= _SAME for alike in _alike(self._grey, now)):
+            return True
         if self._strokes is None or self._picture is None:
             return False
         strokes = self._strokes.picture(now)
-        letters = _alike_strokes(self._picture, strokes)
-        if not letters or min(letters) < _SAME:
-            return False
-        return _differs(self._picture, strokes) <= _DIFFERENT
+        return _differs(self._picture, strokes) <= _DIFFERENT and all(
+            alike >= _SAME for alike in _alike_strokes(self._picture, strokes)
+        )
 
     def gone(self, now: Grey) -> bool:
         """Whether most of the line is not there any more."""
-        alike = _alike(self._grey, now, _FLAT)
+        alike = list(_alike(self._grey, now))
         if self._strokes is not None and self._picture is not None:
-            letters = _alike_strokes(self._picture, self._strokes.picture(now))
-            alike = max(alike, letters, key=lambda a: float(np.median(a)) if a else -1.0)
+            letters = list(_alike_strokes(self._picture, self._strokes.picture(now)))
+            alike = max(alike, letters, key=lambda each: float(np.median(each)) if each else -1.0)
         return not alike or float(np.median(alike)) < _GONE
 
 
@@ -133,24 +133,20 @@ def _windows(height: int, width: int) -> list[slice]:
     return [slice(left, left + 2 * step) for left in range(0, width, step)]
 
 
-def _alike(before: Grey, now: Grey, flat: float) -> list[float]:
+def _alike(before: Grey, now: Grey) -> Iterator[float]:
     """Correlation, -1..1, of two pictures in each window that is not flat in both."""
-    found = []
     for window in _windows(*before.shape):
         old, new = before[:, window].astype(np.float32), now[:, window].astype(np.float32)
-        if old.std() >= flat or new.std() >= flat:
-            found.append(_correlation(old, new))
-    return found
+        if old.std() >= _FLAT or new.std() >= _FLAT:
+            yield _correlation(old, new)
 
 
-def _alike_strokes(before: Picture, now: Picture) -> list[float]:
+def _alike_strokes(before: Picture, now: Picture) -> Iterator[float]:
     """Correlation, -1..1, of two pictures of strokes in each window that holds some."""
-    found = []
     for window in _windows(*before.shape):
         old, new = before[:, window], now[:, window]
         if max(float(old.mean()), float(new.mean())) >= _LETTER:
-            found.append(_correlation(old, new))
-    return found
+            yield _correlation(old, new)
 
 
 def _differs(before: Picture, now: Picture) -> float:
