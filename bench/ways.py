@@ -76,6 +76,7 @@ def naive(profile: str, clip: str, saved: bool = True) -> Any:
 
     from mediaproc.detect.models import ModelStore
     from mediaproc.detect.models.base import Thresholds
+    from mediaproc.detect.models.runtime import Runtime
     from mediaproc.media import decode_frames, index_video
     from mediaproc.settings import load_settings
 
@@ -84,7 +85,7 @@ def naive(profile: str, clip: str, saved: bool = True) -> Any:
     stages = {node.stage: node.config for node in _plan(profile).nodes}
     settings = stages["detect_objects"]
     detector = ModelStore(home / "models").detector(
-        settings["model"], size=settings["image_size"], engine=settings["engine"]
+        settings["model"], Runtime(settings["engine"]), size=settings["image_size"]
     )
     thresholds = Thresholds(settings["min_confidence"], settings["iou"], settings["max_detections"])
     info, index = index_video(clip)
@@ -105,7 +106,7 @@ def naive(profile: str, clip: str, saved: bool = True) -> Any:
             import cv2
 
             scaled = cv2.resize(image, detector.input_size(size))
-            found = detector.detect(scaled, size, thresholds)
+            (found,) = detector.detect([scaled], size, thresholds)
             rows.append((number, found.xyxy.tolist(), found.class_id.tolist()))
         return {"found": rows}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from pathlib import Path
 
 import jsonschema
@@ -12,11 +14,13 @@ from ruamel.yaml import YAML
 from mediaproc.detect.analysis import analyze
 from mediaproc.detect.profile import load_profile
 from mediaproc.detect.schema import profile_schema
+from mediaproc.detect.stages.base import get_stage
 from tests.clips import real_clip
 from tests.detect.running import run_plan
 from tests.weights import SHAPES
 
 PROFILES = sorted((Path(__file__).parents[1] / "profiles").glob("*.yaml"))
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "profiles").glob("*.md"))
 SCHEMA = PROFILES[0].with_name("profile.schema.json")
 
 # What each profile is for, and so must write.
@@ -42,6 +46,33 @@ def test_profiles_name_a_schema_that_is_up_to_date() -> None:
 def test_profiles_keep_to_the_schema_and_have_no_problem(path: Path) -> None:
     jsonschema.Draft202012Validator(profile_schema()).validate(YAML(typ="safe").load(path))
     assert analyze(load_profile(path)).problems == ()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_profiles_page_shows_a_small_picture_of_a_profile_that_ships(page: Path) -> None:
+    text = page.read_text()
+    assert f"--profile profiles/{page.stem}.yaml" in text
+    assert page.stem in {path.stem for path in PROFILES}
+    (picture,) = re.findall(r"!\[.+?\]\((\S+)\)", text)
+    assert 0 < (page.parent / picture).stat().st_size < 150_000
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "\n    - " in page.read_text()], ids=lambda page: page.stem
+)
+def test_profiles_page_gives_settings_that_are_legal(page: Path) -> None:
+    blocks = re.findall(r"(?m)^(?:    - .*\n)(?:    .*\n|\n)*", page.read_text())
+    assert blocks
+    for block in blocks:
+        for item in YAML(typ="safe").load(textwrap.dedent(block)):
+            for name, config in item.items():
+                stage = get_stage(name)
+                fields = {field.name: field for field in stage.config_fields}
+                assert [fields[key].check(value) for key, value in config.items()] == (
+                    [None] * len(config)
+                )
+                filled = stage.filled_config(config)
+                assert stage.check_fn is None or list(stage.check_fn(filled)) == []
 
 
 @pytest.mark.slow

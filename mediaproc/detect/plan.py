@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mediaproc.detect.stages.base import Scope
+from mediaproc.detect.stages.base import REGISTRY, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The plan that ``to_json`` gave."""
+        """The plan that ``to_json`` gave.
+
+        Where an older version did, fields that its stages got since are at their defaults.
+        """
         return cls(
             name=data["name"],
             segment=SegmentSpec(**data["segment"]),
@@ -134,6 +137,7 @@ class Plan:
                 PlanNode(
                     **{
                         **n,
+                        "config": _completed(n["stage"], n["config"]),
                         "predecessors": tuple(n["predecessors"]),
                         "required": tuple(n["required"]),
                         "inputs": {c: tuple(ids) for c, ids in n["inputs"].items()},
@@ -144,3 +148,9 @@ class Plan:
                 for n in data["nodes"]
             ),
         )
+
+
+def _completed(stage: str, config: dict[str, Any]) -> dict[str, Any]:
+    # Whoever builds a graph of a stage that is not installed says so.
+    known = REGISTRY.get(stage).config_fields if stage in REGISTRY.names() else []
+    return {**{field.name: field.default for field in known}, **config}

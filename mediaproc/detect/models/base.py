@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -50,6 +51,9 @@ class Detector(Protocol):
 
     names: dict[int, str]
     task: str
+    # Images that one call takes at most; 1 on a CPU, where more only make results depend on what
+    # else is in a batch, and are no faster.
+    batch: int
 
     def input_size(self, source_wh: tuple[int, int]) -> tuple[int, int] | None:
         """The size at which this detector wants images; None for the source's own."""
@@ -57,9 +61,9 @@ class Detector(Protocol):
 
     def detect(
         self,
-        image: npt.NDArray[np.uint8],
+        images: Sequence[npt.NDArray[np.uint8]],
         source_wh: tuple[int, int],
         thresholds: Thresholds,
-    ) -> Found:
-        """Find objects in an image, shape (H, W, 3), uint8, BGR, of the size asked for."""
+    ) -> list[Found]:
+        """Find objects in images, shape (H, W, 3), uint8, BGR, of the size asked for."""
         ...

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.models.exported import Header, Run
+from mediaproc.timing import timed
 
 
 class Classifier(Protocol):
@@ -52,4 +53,7 @@ class ExportedClassifier:
         top, left = (round((side - self._size) / 2) for side in image.shape[:2])
         middle = image[top : top + self._size, left : left + self._size]
         batch = np.ascontiguousarray(middle[None, :, :, ::-1].transpose(0, 3, 1, 2))
-        return self._run(batch.astype(np.float32) / np.float32(255)).astype(np.float64)
+        with timed("inference"):
+            outputs = self._run(batch.astype(np.float32) / np.float32(255))
+        confidences: npt.NDArray[np.float64] = outputs[0].astype(np.float64)
+        return confidences

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mediaproc.detect.models.boxes import decoded, letterbox, scaled_wh, unlette
 from mediaproc.errors import MissingExtraError, ModelError
 from mediaproc.timing import timed
 
-# From a batch, shape (1, 3, H, W), float32, to the head's output, shape (rows, anchors).
+# From a batch, shape (N, 3, H, W), float32, to the head's output, shape (N, rows, anchors).
 Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
@@ -81,11 +81,13 @@ class ExportedDetector:
         header: what the file says of itself.
         run: the loaded model.
         size: longer side of the input in pixels; a model of fixed size keeps its own.
+        batch: images that one call takes at most.
     """
 
-    def __init__(self, header: Header, run: Run, *, size: int) -> None:
+    def __init__(self, header: Header, run: Run, *, size: int, batch: int = 1) -> None:
         self.names = header.names
         self.task = header.task
+        self.batch = batch
         self._stride = header.stride
         self._square = header.fixed_size is not None
         self._size = header.fixed_size or size
@@ -97,15 +99,26 @@ class ExportedDetector:
 
     def detect(
         self,
-        image: npt.NDArray[np.uint8],
+        images: Sequence[npt.NDArray[np.uint8]],
+        source_wh: tuple[int, int],
+        thresholds: Thresholds,
+    ) -> list[Found]:
+        """Find objects in images of ``input_size``, shape (H, W, 3), uint8, BGR."""
+        padded = np.stack(
+            [letterbox(image, self._size, self._stride, square=self._square) for image in images]
+        )
+        batch = np.ascontiguousarray(padded[:, :, :, ::-1].transpose(0, 3, 1, 2))
+        with timed("inference"):
+            outputs = self._run(batch.astype(np.float32) / np.float32(255))
+        return [self._found(output, padded.shape[1:3], source_wh, thresholds) for output in outputs]
+
+    def _found(
+        self,
+        output: npt.NDArray[np.float32],
+        padded_hw: tuple[int, ...],
         source_wh: tuple[int, int],
         thresholds: Thresholds,
     ) -> Found:
-        """Find objects in an image of ``input_size``, shape (H, W, 3), uint8, BGR."""
-        padded = letterbox(image, self._size, self._stride, square=self._square)
-        batch = np.ascontiguousarray(padded[None, :, :, ::-1].transpose(0, 3, 1, 2))
-        with timed("inference"):
-            output = self._run(batch.astype(np.float32) / np.float32(255))
         boxes, scores, kinds = decoded(
             output,
             confidence=thresholds.confidence,
@@ -113,7 +126,7 @@ class ExportedDetector:
             most=thresholds.max_detections,
             classes=thresholds.classes,
         )
-        height, width = padded.shape[:2]
+        height, width = padded_hw
         return Found(
             unletterboxed(boxes.astype(np.float64), (width, height), source_wh),
             scores.astype(np.float64),
@@ -150,20 +163,19 @@ def load_onnx_runtime(path: Path, header: Header, *, threads: int, device: str) 
         raise ModelError(f"{path}: ONNX Runtime cannot load it: {error}") from error
 
     def run(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        output: npt.NDArray[np.float32] = session.run(None, {header.input: batch})[0][0]
+        output: npt.NDArray[np.float32] = session.run(None, {header.input: batch})[0]
         return output
 
     return run
 
 
-def load_openvino(path: Path, header: Header, *, threads: int, device: str, half: bool) -> Run:
+def load_openvino(path: Path, header: Header, *, threads: int, half: bool) -> Run:
     """The model in OpenVINO, on the CPU.
 
     Args:
         path: the ``.onnx`` file.
         header: what it says of itself.
         threads: threads of one call.
-        device: only ``"cpu"``.
         half: bfloat16 instead of float32; an error where the CPU has no bfloat16.
 
     Raises:
@@ -176,8 +188,6 @@ def load_openvino(path: Path, header: Header, *, threads: int, device: str, half
         raise MissingExtraError(
             "engine 'openvino' needs the package openvino; run: pip install 'mediaproc[openvino]'"
         ) from error
-    if device != "cpu":
-        raise ModelError(f"{path}: engine 'openvino' runs on the CPU here, not on {device!r}")
     # As many streams as can be at work at once, each with its own threads.
     streams = max(1, (os.cpu_count() or 1) // threads)
     wanted = "bf16" if half else "f32"
@@ -200,7 +210,7 @@ def load_openvino(path: Path, header: Header, *, threads: int, device: str, half
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
         local.request.infer({header.input: batch})
-        output: npt.NDArray[np.float32] = local.request.get_output_tensor(0).data[0].copy()
+        output: npt.NDArray[np.float32] = local.request.get_output_tensor(0).data.copy()
         return output
 
     return run

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mediaproc.detect.models.base import Detector
+from mediaproc.detect.models.runtime import DEFAULT, Runtime
 from mediaproc.detect.models.weights import WeightFiles
 from mediaproc.errors import ModelError
 
@@ -59,75 +59,59 @@ class ModelStore:
     def detector(
         self,
         model: str,
+        runtime: Runtime = DEFAULT,
         *,
         size: int = 640,
-        exact: bool = False,
-        engine: str = "auto",
-        device: str = "auto",
-        half: bool = False,
         vocabulary: Sequence[str] = (),
     ) -> Detector:
         """A detector for object detection, segmentation, pose or oriented boxes.
 
         Args:
             model: a file, a name that Ultralytics publishes, ``s3://...`` or ``pkg:PACKAGE/FILE``.
+            runtime: what runs it.
             size: longer side of the model's input, pixels.
-            exact: run Ultralytics' own preprocessing and prediction.
-            engine: ``"auto"``, ``"torch"``, ``"onnx"`` or ``"openvino"``.
-            device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-            half: half precision: float16 on a GPU, bfloat16 in OpenVINO.
             vocabulary: what an open-vocabulary model is to look for.
 
         Raises:
             ModelError: it cannot be found, fetched, exported or loaded, or is no detector.
         """
         words = tuple(vocabulary)
-        key = ("detector", model, size, exact, engine, device, half, words)
-        return self.shared(
-            key, lambda: self._detector(model, size, exact, engine, device, half, words)
-        )
+        key = ("detector", model, runtime, size, words)
+        return self.shared(key, lambda: self._detector(model, runtime, size, words))
 
     def _detector(
-        self,
-        model: str,
-        size: int,
-        exact: bool,
-        engine: str,
-        device: str,
-        half: bool,
-        vocabulary: tuple[str, ...],
+        self, model: str, runtime: Runtime, size: int, vocabulary: tuple[str, ...]
     ) -> Detector:
         from mediaproc.detect.models import exported
         from mediaproc.detect.models.ultralytics import UltralyticsDetector
 
         path = self._files.worded(self.weights(model), vocabulary)
-        is_onnx = path.suffix == ".onnx"
-        engine, device = _chosen(path, exact, engine, device)
-        if is_onnx and engine == "torch":
-            raise ModelError(f"{path}: engine 'torch' cannot run an ONNX file; use engine 'onnx'")
-        # Only a detection head is decoded here; outlines and poses are Ultralytics' to decode.
+        runtime = runtime.settled(path)
+        engine, is_onnx = runtime.engine, path.suffix == ".onnx"
         task = self._checked(path, DETECTOR_TASKS)["task"]
-        if engine != "torch" and not exact and task == "detect":
+        # Only a detection head is decoded here; outlines and poses are Ultralytics' to decode.
+        if engine in ("onnx", "openvino") and not runtime.exact and task == "detect":
             if not is_onnx:
                 path = self._files.exported(path, "onnx", size)
             header = self._files.header(path)
             if engine == "onnx":
-                run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
-            else:
-                run = exported.load_openvino(
-                    path, header, threads=self.threads, device=device, half=half
+                run = exported.load_onnx_runtime(
+                    path, header, threads=self.threads, device=runtime.device
                 )
-            return exported.ExportedDetector(header, run, size=size)
+            else:
+                run = exported.load_openvino(path, header, threads=self.threads, half=runtime.half)
+            return exported.ExportedDetector(header, run, size=size, batch=runtime.batch)
         if is_onnx and engine == "openvino":
             raise ModelError(
                 f"{path}: engine 'openvino' runs an ONNX file only as plain boxes (exact: false); "
                 "give the .pt file it was exported from"
             )
-        if not is_onnx and engine != "torch":
+        if engine == "tensorrt":
+            path = self._files.engine(path, size, runtime)
+        elif not is_onnx and engine != "torch":
             path = self._files.exported(path, engine, size)
         self._fix_torch_threads()
-
-        return UltralyticsDetector(path, size=size, device=device, half=half)
+        return UltralyticsDetector(path, runtime, size=size)
 
     def weights(self, model: str) -> Path:
         """The local file of a ``model:`` value, fetched where it has to be."""
@@ -137,62 +121,56 @@ class ModelStore:
         """SHA-256 of a file, hex; read once while size and time of change stay."""
         return self._files.digest(path)
 
-    def identity(
-        self, model: str, *, exact: bool = False, engine: str = "auto", device: str = "auto"
-    ) -> dict[str, Any]:
-        """What the boxes of a ``detector`` follow from besides its size and precision, as JSON."""
+    def settle(self, model: str, runtime: Runtime = DEFAULT) -> Runtime:
+        """What will run a model, with nothing left open; see ``Runtime.settled``.
+
+        Raises:
+            ModelError: it cannot be found or fetched, or cannot be run so.
+        """
+        return runtime.settled(self.weights(model))
+
+    def identity(self, model: str, runtime: Runtime = DEFAULT) -> dict[str, Any]:
+        """What the results of a model follow from besides its settings, as JSON."""
         path = self.weights(model)
-        engine, device = _chosen(path, exact, engine, device)
-        packages = ["ultralytics", "torch"] if path.suffix != ".onnx" or exact else []
-        packages += ["openvino"] if engine == "openvino" else []
+        runtime = runtime.settled(path)
+        packages = ["ultralytics", "torch"] if path.suffix != ".onnx" or runtime.exact else []
+        packages += [runtime.engine] if runtime.engine in ("openvino", "tensorrt") else []
         return {
             "weights": self.digest(path),
-            "engine": engine,
-            "device": device.partition(":")[0],
+            "engine": runtime.engine,
+            "device": runtime.device.partition(":")[0],
             **{package: importlib.metadata.version(package) for package in packages},
         }
 
-    def classifier(
-        self,
-        model: str,
-        *,
-        size: int = 224,
-        exact: bool = False,
-        device: str = "auto",
-        half: bool = False,
-    ) -> Classifier:
+    def classifier(self, model: str, runtime: Runtime = DEFAULT, *, size: int = 224) -> Classifier:
         """A classifier of whole images.
 
         Args:
             model: as for ``detector``.
+            runtime: what runs it.
             size: side of the model's square input, pixels.
-            exact: run Ultralytics' own preprocessing and prediction.
-            device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-            half: half precision, float16 on a GPU.
 
         Raises:
             ModelError: it cannot be found, fetched, exported or loaded, or is no classifier.
         """
-        key = ("classifier", model, size, exact, device, half)
-        return self.shared(key, lambda: self._classifier(model, size, exact, device, half))
+        key = ("classifier", model, runtime, size)
+        return self.shared(key, lambda: self._classifier(model, runtime, size))
 
-    def _classifier(
-        self, model: str, size: int, exact: bool, device: str, half: bool
-    ) -> Classifier:
+    def _classifier(self, model: str, runtime: Runtime, size: int) -> Classifier:
         from mediaproc.detect.models import exported
         from mediaproc.detect.models.classify import ExportedClassifier
         from mediaproc.detect.models.ultralytics import UltralyticsClassifier
 
         path = self.weights(model)
         self._checked(path, CLASSIFIER_TASKS)
-        engine, device = _chosen(path, exact, "auto", device)
-        if exact or engine == "torch":
+        runtime = runtime.settled(path)
+        if runtime.exact or runtime.engine == "torch":
             self._fix_torch_threads()
-            return UltralyticsClassifier(path, size=size, device=device, half=half)
+            return UltralyticsClassifier(path, runtime, size=size)
         if path.suffix != ".onnx":
             path = self._files.exported(path, "onnx", size)
         header = self._files.header(path)
-        run = exported.load_onnx_runtime(path, header, threads=self.threads, device=device)
+        run = exported.load_onnx_runtime(path, header, threads=self.threads, device=runtime.device)
         return ExportedClassifier(header, run, size=size)
 
     def class_names(
@@ -236,20 +214,3 @@ class ModelStore:
         import torch
 
         torch.set_num_threads(self.threads)
-
-
-def _chosen(path: Path, exact: bool, engine: str, device: str) -> tuple[str, str]:
-    """Engine and device where the profile leaves them to us."""
-    device = _best_device() if device == "auto" else device
-    if engine == "auto":
-        engine = "onnx" if path.suffix == ".onnx" or (not exact and device == "cpu") else "torch"
-    return engine, device
-
-
-def _best_device() -> str:
-    # Loading torch takes seconds; without NVIDIA's driver there is nothing to ask it.
-    if sys.platform == "linux" and not Path("/dev/nvidiactl").exists():
-        return "cpu"
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.models.base import Found, Thresholds
+from mediaproc.detect.models.runtime import DEFAULT, Runtime
 from mediaproc.errors import ModelError
 from mediaproc.timing import timed
 
@@ -92,18 +93,22 @@ def with_vocabulary(path: Path, words: Sequence[str], target: Path) -> None:
         os.replace(made, target)
 
 
-def export(path: Path, target: Path, engine: str, size: int) -> None:
+def export(path: Path, target: Path, engine: str, size: int, runtime: Runtime = DEFAULT) -> None:
     """Export ``.pt`` weights for an engine; ``target`` appears whole or not at all.
 
     Args:
         path: the weights.
         target: the file (``"onnx"``, of a free input size) or folder (``"openvino"``) to make.
-        engine: ``"onnx"`` or ``"openvino"``.
+        engine: ``"onnx"``, ``"openvino"`` or ``"tensorrt"``.
         size: ``imgsz`` of the export, pixels.
+        runtime: of ``"tensorrt"``, whose engines are built for a device, precision and batch.
     """
     settings: dict[str, Any] = {"format": engine, "imgsz": size, "dynamic": True, "device": "cpu"}
     if engine == "onnx":
         settings |= {"simplify": False, "opset": 17}
+    if engine == "tensorrt":
+        settings |= {"format": "engine", "half": runtime.half, "batch": runtime.batch}
+        settings["device"] = runtime.device
     with _LOCK, tempfile.TemporaryDirectory(dir=target.parent) as folder:
         copy = Path(folder) / "model.pt"
         shutil.copyfile(path, copy)
@@ -119,19 +124,19 @@ class UltralyticsDetector:
 
     Args:
         path: the weights, ``.pt`` or an export.
+        runtime: what runs it, settled.
         size: ``imgsz`` of its ``predict``.
-        device: its ``device``.
-        half: half precision, on a GPU.
     """
 
-    def __init__(self, path: Path, *, size: int, device: str, half: bool) -> None:
+    def __init__(self, path: Path, runtime: Runtime, *, size: int) -> None:
         with _LOCK:
             self._model = _load(path)
-            self._settings = {"imgsz": size, "device": device, "half": half, "verbose": False}
+            self._settings = _settings(runtime, size)
             # The names of an export are known only once its backend has loaded.
             names = self._model.names
             self.names = {int(k): str(v) for k, v in names.items()}
         self.task = str(self._model.task)
+        self.batch = runtime.batch
 
     def input_size(self, source_wh: tuple[int, int]) -> tuple[int, int] | None:
         """The source's own size: Ultralytics scales by itself."""
@@ -139,22 +144,28 @@ class UltralyticsDetector:
 
     def detect(
         self,
-        image: npt.NDArray[np.uint8],
+        images: Sequence[npt.NDArray[np.uint8]],
         source_wh: tuple[int, int],
         thresholds: Thresholds,
-    ) -> Found:
-        """What ``predict`` finds in an image, shape (H, W, 3), uint8, BGR."""
+    ) -> list[Found]:
+        """What ``predict`` finds in images, shape (H, W, 3), uint8, BGR."""
         with timed("inference"), _LOCK:
-            result = self._model.predict(
-                image,
+            results = self._model.predict(
+                list(images),
                 conf=thresholds.confidence,
                 iou=thresholds.iou,
                 max_det=thresholds.max_detections,
                 classes=None if thresholds.classes is None else list(thresholds.classes),
                 save=False,
                 **self._settings,
-            )[0]
-        height, width = image.shape[:2]
+            )
+        return [
+            self._found(result, image.shape, source_wh)
+            for result, image in zip(results, images, strict=True)
+        ]
+
+    def _found(self, result: Any, shape: tuple[int, ...], source_wh: tuple[int, int]) -> Found:
+        height, width = shape[:2]
         scale = np.array([source_wh[0] / width, source_wh[1] / height])
         boxes = result.boxes if result.obb is None else result.obb
         polygons, keypoints = [], []
@@ -184,15 +195,14 @@ class UltralyticsClassifier:
 
     Args:
         path: the weights, ``.pt`` or an export.
+        runtime: what runs it, settled.
         size: ``imgsz`` of its ``predict``.
-        device: its ``device``.
-        half: half precision, on a GPU.
     """
 
-    def __init__(self, path: Path, *, size: int, device: str, half: bool) -> None:
+    def __init__(self, path: Path, runtime: Runtime, *, size: int) -> None:
         with _LOCK:
             self._model = _load(path)
-            self._settings = {"imgsz": size, "device": device, "half": half, "verbose": False}
+            self._settings = _settings(runtime, size)
             self.names = {int(k): str(v) for k, v in self._model.names.items()}
 
     def input_size(self, source_wh: tuple[int, int]) -> tuple[int, int] | None:
@@ -201,10 +211,20 @@ class UltralyticsClassifier:
 
     def classify(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         """What ``predict`` says of an image, shape (H, W, 3), uint8, BGR."""
-        with _LOCK:
+        with timed("inference"), _LOCK:
             result = self._model.predict(image, save=False, **self._settings)[0]
         confidences: npt.NDArray[np.float64] = result.probs.data.cpu().numpy().astype(np.float64)
         return confidences
+
+
+def _settings(runtime: Runtime, size: int) -> dict[str, Any]:
+    return {
+        "imgsz": size,
+        "device": runtime.device,
+        "half": runtime.half,
+        "batch": runtime.batch,
+        "verbose": False,
+    }
 
 
 def _load(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ from mediaproc.s3 import s3_client, s3_errors, split_s3_url
 
 if TYPE_CHECKING:
     from mediaproc.detect.models.exported import Header
+    from mediaproc.detect.models.runtime import Runtime
 
 
 class WeightFiles:
@@ -113,6 +115,27 @@ class WeightFiles:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             export(path, target, engine, size)
+        return target
+
+    def engine(self, path: Path, size: int, runtime: Runtime) -> Path:
+        """A TensorRT engine, built once per content, size, runtime, GPU and release of TensorRT."""
+        import torch
+
+        from mediaproc.detect.models.ultralytics import export
+
+        what = [
+            self.digest(path),
+            size,
+            runtime.half,
+            runtime.batch,
+            torch.cuda.get_device_name(runtime.device),
+            importlib.metadata.version("tensorrt"),
+        ]
+        name = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+        target = self.folder / "exports" / f"{name}.engine"
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            export(path, target, "tensorrt", size, runtime)
         return target
 
     def _from_s3(self, model: str) -> Path:

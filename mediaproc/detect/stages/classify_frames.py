@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mediaproc.detect.models import CLASSIFIER_TASKS, ModelStore
+from mediaproc.detect.models.runtime import Runtime
 from mediaproc.detect.stages.base import (
     StageConfigField,
     StageDefinition,
@@ -26,9 +27,8 @@ def classify_frames(
     frames = state["frames"]
     classifier = models.classifier(
         config["model"],
+        Runtime(device=config["device"], exact=config["exact"]),
         size=config["image_size"],
-        exact=config["exact"],
-        device=config["device"],
     )
     rows: list[dict[str, Any]] = []
     # The classifier's own transform shrinks smoothly, so that each pixel counts.
@@ -60,7 +60,7 @@ def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
 
 def identity(*, config: dict[str, Any], models: ModelStore) -> dict[str, Any]:
     """The model's content and what runs it."""
-    return models.identity(config["model"], exact=config["exact"], device=config["device"])
+    return models.identity(config["model"], Runtime(device=config["device"], exact=config["exact"]))
 
 
 _SERIALIZE, _DESERIALIZE = table_serializers("frame_labels", FrameLabels)

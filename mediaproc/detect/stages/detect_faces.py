@@ -6,6 +6,7 @@ from typing import Any
 
 from mediaproc.detect.models import DETECTOR_TASKS, ModelStore
 from mediaproc.detect.models.base import Thresholds
+from mediaproc.detect.models.runtime import Runtime
 from mediaproc.detect.stages.base import (
     StageConfigField,
     StageDefinition,
@@ -28,7 +29,8 @@ def detect_faces(
     state: DetectState, *, config: dict[str, Any], models: ModelStore
 ) -> dict[str, Any]:
     """Find faces in every frame of the segment."""
-    detector = models.detector(config["model"], size=config["image_size"], device=config["device"])
+    runtime = Runtime(device=config["device"])
+    detector = models.detector(config["model"], runtime, size=config["image_size"])
     classes = _face_classes(config["model"], detector.names)
     thresholds = Thresholds(
         confidence=config["min_confidence"], iou=_IOU, max_detections=_MOST_FACES, classes=classes
@@ -46,7 +48,7 @@ def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
 
 def identity(*, config: dict[str, Any], models: ModelStore) -> dict[str, Any]:
     """The model's content and what runs it."""
-    return models.identity(config["model"], device=config["device"])
+    return models.identity(config["model"], Runtime(device=config["device"]))
 
 
 def _face_classes(model: str, names: dict[int, str]) -> tuple[int, ...]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from mediaproc.detect.models import DETECTOR_TASKS, Detector, ModelStore
 from mediaproc.detect.models.base import Found, Thresholds
 from mediaproc.detect.models.boxes import suppressed
+from mediaproc.detect.models.runtime import ENGINES, Runtime
 from mediaproc.detect.stages.base import (
     OptionNeeds,
     StageConfigField,
@@ -16,7 +19,7 @@ from mediaproc.detect.stages.base import (
     StageNeeds,
 )
 from mediaproc.detect.stages.channels import DETECTIONS, table_serializers
-from mediaproc.detect.state import DetectState, Frames
+from mediaproc.detect.state import DetectState, Frame, Frames
 from mediaproc.detect.tables import Detections
 from mediaproc.errors import StageError
 
@@ -27,11 +30,8 @@ def detect_objects(
     """Find objects in every frame of the segment."""
     detector = models.detector(
         config["model"],
+        _runtime(config),
         size=config["image_size"],
-        exact=config["exact"],
-        engine=config["engine"],
-        device=config["device"],
-        half=config["half"],
         vocabulary=config["vocabulary"],
     )
     thresholds = Thresholds(
@@ -56,10 +56,7 @@ def found_in(
         renamed: labels by class number; objects that get the same one and overlap are one.
     """
     rows: list[dict[str, Any]] = []
-    # Exact boxes need the source's own pixels; otherwise the decoder scales to the model's input.
-    size = detector.input_size(frames.source_wh)
-    for frame in frames.images(size_wh=size, resample="linear"):
-        found = detector.detect(frame.image, frames.source_wh, thresholds)
+    for frame, found in _pairs(frames, detector, thresholds):
         labels = [renamed.get(n, detector.names[n]) for n in found.class_id.tolist()]
         for i in _distinct(found, labels, thresholds.iou) if renamed else range(len(labels)):
             x1, y1, x2, y2 = found.xyxy[i].tolist()
@@ -84,8 +81,26 @@ def found_in(
     return Detections.from_records(rows)
 
 
+def _pairs(
+    frames: Frames, detector: Detector, thresholds: Thresholds
+) -> Iterator[tuple[Frame, Found]]:
+    # Exact boxes need the source's own pixels; otherwise the decoder scales to the model's input.
+    size = detector.input_size(frames.source_wh)
+    images = iter(frames.images(size_wh=size, resample="linear"))
+    while batch := list(itertools.islice(images, detector.batch)):
+        found = detector.detect([frame.image for frame in batch], frames.source_wh, thresholds)
+        yield from zip(batch, found, strict=True)
+
+
+def _runtime(config: dict[str, Any]) -> Runtime:
+    return Runtime(
+        config["engine"], config["device"], config["half"], config["batch"], config["exact"]
+    )
+
+
 def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
-    """Fetch the weights, and see that they are a detector's that knows the classes asked for."""
+    """Fetch the weights; see that they are a detector's that knows the classes, and can be run."""
+    models.settle(config["model"], _runtime(config))
     names = models.class_names(config["model"], DETECTOR_TASKS, vocabulary=config["vocabulary"])
     if config["classes"]:
         _class_numbers(config["classes"], names)
@@ -94,9 +109,7 @@ def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
 
 def identity(*, config: dict[str, Any], models: ModelStore) -> dict[str, Any]:
     """The model's content and what runs it."""
-    return models.identity(
-        config["model"], exact=config["exact"], engine=config["engine"], device=config["device"]
-    )
+    return models.identity(config["model"], _runtime(config))
 
 
 def _class_numbers(names: list[str], known: dict[int, str]) -> tuple[int, ...] | None:
@@ -211,8 +224,8 @@ STAGE = StageDefinition(
             "str",
             "auto",
             "What runs the model; auto takes ONNX Runtime on a CPU and torch on a GPU. openvino "
-            "needs mediaproc[openvino].",
-            options=["auto", "torch", "onnx", "openvino"],
+            "needs mediaproc[openvino], tensorrt mediaproc[tensorrt] and an NVIDIA GPU.",
+            options=list(ENGINES),
         ),
         DEVICE_FIELD,
         StageConfigField(
@@ -220,6 +233,15 @@ STAGE = StageDefinition(
             "bool",
             False,
             "Half precision: float16 on a GPU, bfloat16 with openvino. Faster, less exact.",
+        ),
+        StageConfigField(
+            "batch",
+            "int",
+            8,
+            "Frames in one call on a GPU; more is faster until its memory is full. On a CPU each "
+            "frame is a call of its own.",
+            min=1,
+            max=256,
         ),
     ],
     category="detection",
@@ -230,7 +252,10 @@ STAGE = StageDefinition(
     deserialize_fn=_DESERIALIZE,
     channels=[DETECTIONS],
     needs=StageNeeds(
-        options=(OptionNeeds("engine", "openvino", "openvino", ("openvino",)),),
+        options=(
+            OptionNeeds("engine", "openvino", "openvino", ("openvino",)),
+            OptionNeeds("engine", "tensorrt", "tensorrt", ("tensorrt",)),
+        ),
         model_fields=("model",),
         licence="AGPL-3.0 (Ultralytics)",
     ),

@@ -100,7 +100,7 @@ def test_classifier_sees_the_middle_of_frames_of_any_shape(
 
     def run(batch: Any) -> Any:
         seen.append(batch)
-        return np.array([0.25, 0.75], dtype=np.float32)
+        return np.array([[0.25, 0.75]], dtype=np.float32)
 
     header = Header({0: "a", 1: "b"}, "classify", 32, "images", None)
     classifier = ExportedClassifier(header, run, size=224)

@@ -72,6 +72,8 @@ def test_terms_are_not_invented_out_of_other_words(text: str, term: str) -> None
         ("Addidas", "Adidas", 0.857),
         ("Globex C0rporatlon", "Globex Corporation", 0.961),
         ("GlobexCorporation", "Globex Corporation", 1.0),
+        ("NORDVVIND", "Nordwind", 0.926),
+        ("Comer Bamstorm", "Corner Barnstorm", 0.911),
         ("Nuke", "Nike", 0.75),
     ],
 )
@@ -79,6 +81,10 @@ def test_terms_score_confusions_at_a_third_of_another_letter(
     text: str, term: str, expected: float
 ) -> None:
     assert score(text, term) == expected
+
+
+def test_terms_are_found_where_confusions_make_them_much_longer() -> None:
+    assert found("RNARNRNOTH MINE", "Mammoth Mine") == ["Mammoth Mine: RNARNRNOTH MINE"]
 
 
 @pytest.mark.parametrize(
