@@ -368,11 +368,29 @@ def archive_index(folder: Path) -> None:
     stacked(PAGES / "archive_index.jpg", [frames, [whole]])
 
 
+SHEET = """version: 1
+name: sheet
+stages: [contact_sheet: {of: even, most: 5, columns: 5, width_px: 182}, report]
+"""
+
+
+def privacy_redaction(folder: Path) -> None:
+    """Five moments of the source, and below them what became of them."""
+    source, rows = real_clip("carphone"), []
+    run(folder, "profiles/privacy_redaction.yaml", source)
+    (folder / "sheet.yaml").write_text(SHEET)
+    for name, clip in (("before", source), ("after", folder / "out" / "redact.mp4")):
+        run(folder / name, str(folder / "sheet.yaml"), clip)
+        rows.append([Image.open(folder / name / "out" / "contact_sheet.jpg")])
+    stacked(PAGES / "privacy_redaction.jpg", rows)
+
+
 PICTURES = {
     "archive_index": archive_index,
     "brand_exposure": brand_exposure,
     "moderation": moderation,
     "people_counting": people_counting,
+    "privacy_redaction": privacy_redaction,
 }
 
 

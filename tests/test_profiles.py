@@ -26,10 +26,11 @@ SCHEMA = PROFILES[0].with_name("profile.schema.json")
 # What each profile is for, and so must write.
 TABLES = {
     "archive_index": {"shots", "texts", "detections", "exposure", "totals"},
-    "brand_exposure": {"shots", "texts", "matches", "exposure", "totals"},
-    "moderation": {"detections", "texts", "matches", "events", "totals"},
+    "brand_exposure": {"shots", "texts", "matches", "exposure", "totals", "files"},
+    "moderation": {"detections", "texts", "matches", "events", "totals", "files"},
     "objects": {"detections", "tracks"},
     "people_counting": {"detections", "tracks", "events", "totals"},
+    "privacy_redaction": {"detections", "tracks", "files"},
     "quickstart": {"shots", "texts", "detections"},
 }
 

@@ -49,7 +49,7 @@ dl.facts dd { margin: 0; font-size: 21px; font-weight: 600; font-variant-numeric
   border-radius: 3px; }
 .axis { position: relative; height: 20px; font-size: 12px; color: var(--faint);
   font-variant-numeric: tabular-nums; }
-.axis span { position: absolute; transform: translateX(-50%); }
+.axis span { position: absolute; white-space: nowrap; transform: translateX(-50%); }
 .axis span:first-child { transform: none; }
 .axis span:last-child { transform: translateX(-100%); }
 .wide { overflow-x: auto; }
