@@ -30,6 +30,7 @@ TABLES = {
     "moderation": {"detections", "texts", "matches", "events", "totals"},
     "objects": {"detections", "tracks"},
     "people_counting": {"detections", "tracks", "events", "totals"},
+    "privacy_redaction": {"detections", "tracks", "files"},
     "quickstart": {"shots", "texts", "detections"},
 }
 
