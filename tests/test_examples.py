@@ -7,9 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import pytest
+
+from mediaproc.media import write_video
+from tests.clips import photo
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -45,3 +50,16 @@ def test_examples_plugin_stage_is_found_by_entry_point_and_runs(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["12"]
+
+
+@pytest.mark.slow
+def test_examples_application_answers_what_a_review_asks(tmp_path: Path) -> None:
+    picture = cv2.resize(cv2.imread(str(photo("zidane"))), (640, 360))
+    clip = tmp_path / "faces.mp4"
+    write_video(clip, [picture] * 50, fps=Fraction(25), size_wh=(640, 360))
+    command = [sys.executable, str(EXAMPLES / "review_in_an_agent" / "review.py"), str(clip)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["answers"][0]["unsure"] > 0
+    assert found["reviews"][0]["by"] == ["the agent"]

@@ -78,9 +78,17 @@ def review(
     if question.items and not (isinstance(answer, dict) and "decisions" in answer):
         answer = {"decisions": answer if isinstance(answer, dict) else {"*": answer}}
     if question.items and isinstance(answer, dict):
-        answer = {"by": by or getpass.getuser(), **answer}
+        answer = {"by": by or _user(), **answer}
     job = workspace.answer(job_id, question.node, answer)
     raise typer.Exit(run_job(workspace, job, progress, as_json=as_json))
+
+
+def _user() -> str:
+    """Who runs this; nobody where the system knows no name, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _chosen(questions: list[Asked], job_id: str, node: str | None) -> Asked:

@@ -327,11 +327,7 @@ class _Analysis:
         ]
         if self.listed:
             writers = [other for other in writers if self.order[other] < self.order[node]]
-            # A list tells which frames are meant: those chosen last. What can be folded (two
-            # detectors' findings) is left for the profile to say.
-            spec, stage = self.registry.channel(channel), self.stages[node]
-            folded = spec.reducer is not None or channel in stage.io.merges
-            return writers if folded or stage.scope == "video" else writers[-1:]
+            return self._meant(node, channel, writers)
         # A node comes ahead of a filter that reads what it writes: escalation ahead of review.
         mine = {*self.stages[node].io.writes} - {channel}
         writers = [
@@ -344,6 +340,25 @@ class _Analysis:
         if channel in self.stages[node].io.writes:
             writers = [w for w in writers if channel not in self.stages[w].io.all_reads()]
         return writers
+
+    def _meant(self, node: str, channel: str, writers: list[str]) -> list[str]:
+        """Of the nodes of a list that write what ``node`` reads, those that the order tells."""
+        spec, stage = self.registry.channel(channel), self.stages[node]
+        # What can be folded, such as two detectors' findings, is left for the profile to say.
+        if len(writers) < 2 or spec.reducer is not None or channel in stage.io.merges:
+            return writers
+        if stage.scope == "segment":
+            # The frames chosen last.
+            return writers[-1:]
+        # In video scope, the frames that its findings were made of.
+        made_of = {
+            source
+            for read in stage.io.reads
+            for producer in self._candidates(node, read)
+            if read not in GIVEN_CHANNELS and channel in self.stages[producer].io.all_reads()
+            for source in self._candidates(producer, channel)
+        }
+        return [writer for writer in writers if writer in made_of] or writers
 
     def _channels(self, node: str) -> list[str]:
         guard = self.guards.get(node)

@@ -7,9 +7,11 @@ declare, checks what comes back against the declaration, and hands it on as a pa
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +69,7 @@ class StageNode:
                 with self.services.stage_calls, spent.counting():
                     update = self._call(view, state)
                     if inspect.iscoroutine(update):
-                        update = asyncio.run(self._in_time(update))
+                        update = _awaited(self._in_time(update))
             except (GraphBubbleUp, MediaprocError):
                 raise
             except Exception as error:
@@ -338,6 +340,16 @@ class _Spent:
         self.seconds += time.perf_counter() - started
         for kind, seconds in clock.seconds().items():
             self.by_kind[kind] = self.by_kind.get(kind, 0.0) + seconds
+
+
+def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
+    """What comes of async work, also where an event loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(contextvars.copy_context().run, asyncio.run, work).result()
 
 
 def _span(segment: Segment | None) -> str:

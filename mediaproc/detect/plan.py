@@ -126,7 +126,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        """The plan that ``to_json`` gave, with the defaults of fields that stages got since."""
+        """The plan that ``to_json`` gave.
+
+        Where an older version did, fields that its stages got since are at their defaults.
+        """
         return cls(
             name=data["name"],
             segment=SegmentSpec(**data["segment"]),
@@ -134,7 +137,7 @@ class Plan:
                 PlanNode(
                     **{
                         **n,
-                        "config": _with_new_fields(n["stage"], n["config"]),
+                        "config": _completed(n["stage"], n["config"]),
                         "predecessors": tuple(n["predecessors"]),
                         "required": tuple(n["required"]),
                         "inputs": {c: tuple(ids) for c, ids in n["inputs"].items()},
@@ -147,8 +150,7 @@ class Plan:
         )
 
 
-def _with_new_fields(stage: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a plan that may have been made before a stage got all its fields."""
-    if stage not in REGISTRY.names():
-        return config  # whoever builds a graph of it says so
-    return {**REGISTRY.get(stage).filled_config(config), **config}
+def _completed(stage: str, config: dict[str, Any]) -> dict[str, Any]:
+    # Whoever builds a graph of a stage that is not installed says so.
+    known = REGISTRY.get(stage).config_fields if stage in REGISTRY.names() else []
+    return {**{field.name: field.default for field in known}, **config}

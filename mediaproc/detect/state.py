@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mediaproc.detect.products import Crops, Overlays, Pieces
 from mediaproc.detect.tables import (
     Answers,
+    CameraMotion,
     Codes,
     Detections,
     Events,
@@ -332,7 +333,9 @@ class DetectState(TypedDict, total=False):
     frame_labels: FrameLabels
     codes: Codes
     motion: Motion
+    phrases: Transcript
     transcript: Transcript
     answers: Answers
     reviews: Reviews
+    camera: CameraMotion
     report: dict[str, Any]

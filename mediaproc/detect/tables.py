@@ -233,6 +233,22 @@ class Motion(Rows):
     )
 
 
+class CameraMotion(Rows):
+    """How the picture moves from each frame to the next because the camera does.
+
+    A point ``z`` (x + iy) of the frame before is at ``scale * exp(i * angle) * z + (dx + i * dy)``.
+    """
+
+    columns = (
+        *_FRAME_COLUMNS,
+        Column("dx", "float", "shift to the right, pixels"),
+        Column("dy", "float", "shift downwards, pixels"),
+        Column("scale", "float", "factor by which the picture grows"),
+        Column("angle", "float", "angle by which it turns clockwise, radians"),
+        Column("agreement", "float", "share of the corners that move so, 0..1; 0: not known"),
+    )
+
+
 class Matches(Rows):
     """Names and words of a list, found in what was read or said; a row for each place."""
 

@@ -213,6 +213,8 @@ class Workspace:
                 lease.check()
                 state = graph.get_state(config)
                 if state.interrupts:
+                    questions = [{"id": q.id, "node": q.node} for q in asked(state)]
+                    on_event({"type": "waiting", "job": job.id, "questions": questions})
                     return self._ended(job, progress, saver, lease, status="waiting", answers={})
                 values = state.values
                 timings = progress.timings(job.timings)

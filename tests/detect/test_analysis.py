@@ -168,7 +168,8 @@ def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
     scenes = check(parse_profile("version: 1\nname: t\nstages: [sample_scenes]"))
     assert [node.id for node in scenes.nodes] == ["score_frames", "detect_shots", "sample_scenes"]
     speech = check(parse_profile("version: 1\nname: t\nstages: [transcribe]"))
-    assert [node.id for node in speech.nodes] == ["score_speech", "detect_speech", "transcribe"]
+    names = ["score_speech", "detect_speech", "transcribe_phrases", "transcribe"]
+    assert [node.id for node in speech.nodes] == names
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,20 @@ def test_analysis_puts_in_what_an_implied_stage_implies() -> None:
 )
 def test_analysis_of_a_list_reads_the_frames_chosen_last(stages: str, chosen: str) -> None:
     assert inputs_of(stages, "detect_text") == {"frames": (chosen,)}
+
+
+def test_analysis_of_a_list_tracks_on_the_frames_that_were_looked_at() -> None:
+    boxes = "detect_objects: {model: 'pkg:nudenet/320n.onnx'}"
+    stages = f"[sample_frames, filter_frames, {boxes}, sample_scenes, detect_text, track_objects]"
+    assert inputs_of(stages, "track_objects")["frames"] == ("filter_frames",)
+    assert inputs_of(stages, "detect_text") == {"frames": ("sample_scenes",)}
+
+
+def test_plan_of_an_older_version_gets_the_defaults_of_newer_fields() -> None:
+    plan = check(parse_profile("version: 1\nname: t\nstages: [sample_frames: {fps: 3}]"))
+    data = plan.to_json()
+    del data["nodes"][0]["config"]["quality"]
+    assert Plan.from_json(data) == plan
 
 
 def test_analysis_of_a_list_leaves_two_detectors_to_be_chosen_from() -> None:

@@ -47,6 +47,7 @@ nodes:
     stage: detect_text
     when: "any(detections, confidence > 0.4)"
     from: {{frames: [few], detections: [boxes]}}
+  camera: {{stage: track_camera}}
   track: {{stage: track_objects, from: {{detections: [boxes], frames: [frames]}}}}
   matches: {{stage: match_text, config: {{terms: [Live from, Here]}}}}
   exposure: {{stage: measure_exposure, from: {{frames: [few]}}}}
@@ -121,6 +122,7 @@ def test_invariance_is_not_that_of_empty_results(folder: Path) -> None:
     assert {row["kind"] for row in rows["events"]} == {"crossing", "flag"}
     assert len(rows["frame_labels"]) == 12
     assert len(rows["motion"]) >= 50
+    assert len(rows["camera"]) == 300
     assert len(rows["events"]) >= 1
     assert [shot["start_frame"] for shot in expected["report"]["shots"]] == [0, 70, 160, 235]
 

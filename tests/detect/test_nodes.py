@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command
 
 from mediaproc.blobs import LocalBlobStore
 from mediaproc.detect.analysis import check
-from mediaproc.detect.graph import build_graph
+from mediaproc.detect.graph import GraphInput, build_graph
 from mediaproc.detect.models import ModelStore
+from mediaproc.detect.parts import as_part
 from mediaproc.detect.profile import parse_profile
 from mediaproc.detect.stages.base import REGISTRY, StageDefinition, StageIO
 from mediaproc.errors import StageError
@@ -211,6 +215,18 @@ def test_nodes_async_stage_runs_in_a_sync_graph(
     assert part_values(values, "waiting", "x") == [320]
 
 
+async def test_nodes_async_stage_runs_in_a_sync_graph_within_a_running_loop(
+    add: Add, tmp_path: Path, squares_clip: Path
+) -> None:
+    async def waiting(state: Any) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"x": state["video"].width}
+
+    add("waiting", waiting, ["video"], ["x"], scope="video")
+    values, _ = run_profile(tmp_path, squares_clip, "stages: [waiting]")
+    assert part_values(values, "waiting", "x") == [320]
+
+
 SLOW = "nodes: {slow: {stage: slow, timeout: 0.1}}"
 
 
@@ -251,3 +267,49 @@ def test_nodes_second_segment_phase_sees_video_scope_and_its_own_segment(
     add("second", second, ["one", "sum"], ["both"])
     values, _ = run_profile(tmp_path, squares_clip, "stages: [first, total, second]", more=SEGMENTS)
     assert part_values(values, "second", "both") == [[n, 15] for n in range(6)]
+
+
+@pytest.fixture
+def asking(add: Add) -> None:
+    """A stage that asks a person and hands on what they say."""
+
+    def fn(state: Any, *, ask: Callable[[Any], Any]) -> dict[str, Any]:
+        return {"said": [ask({"question": "Is it?"})]}
+
+    add("asking", fn, ["video"], ["said"], scope="video")
+
+
+@pytest.mark.usefixtures("asking")
+@pytest.mark.parametrize("more", ["", ", on_error: skip", ", retry: 3"], ids=["", "skip", "retry"])
+def test_nodes_ask_waits_for_an_answer_whatever_is_done_about_errors(
+    tmp_path: Path, squares_clip: Path, more: str
+) -> None:
+    plan = check(parse_profile(f"version: 1\nname: t\nnodes: {{n: {{stage: asking{more}}}}}"))
+    blobs, models = LocalBlobStore(tmp_path), ModelStore(tmp_path)
+    config: Any = {"configurable": {"thread_id": "t"}}
+    graph = build_graph(plan, blobs=blobs, models=models, checkpointer=InMemorySaver())
+    graph.invoke({"video": str(squares_clip)}, config)
+    state = graph.get_state(config)
+    assert [interrupt.value for interrupt in state.interrupts] == [{"question": "Is it?"}]
+    assert state.values["failures"] == []
+    graph.invoke(Command(resume="yes"), config)
+    values = graph.get_state(config).values
+    assert [as_part(part).envelope()["data"] for part in values["parts"]] == [{"said": ["yes"]}]
+
+
+@pytest.mark.usefixtures("asking")
+def test_nodes_ask_reaches_whoever_runs_the_graph_within_another(
+    tmp_path: Path, squares_clip: Path
+) -> None:
+    plan = check(parse_profile("version: 1\nname: t\nstages: [asking]"))
+    inner = build_graph(plan, blobs=LocalBlobStore(tmp_path), models=ModelStore(tmp_path))
+    outer = StateGraph(GraphInput)
+    outer.add_node("look", inner)
+    outer.add_edge(START, "look")
+    graph = outer.compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    graph.invoke({"video": str(squares_clip)}, config)
+    (interrupt,) = graph.get_state(config).interrupts
+    assert interrupt.value == {"question": "Is it?"}
+    graph.invoke(Command(resume={interrupt.id: "yes"}), config)
+    assert graph.get_state(config).next == ()

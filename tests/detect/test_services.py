@@ -1,15 +1,19 @@
-"""Data of an older stage version is migrated or refused, never misread."""
+"""Data of an older stage version is migrated or refused; sound comes from the video alone."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mediaproc.blobs import LocalBlobStore
+from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part
-from mediaproc.detect.services import migrated
+from mediaproc.detect.services import Services, migrated
 from mediaproc.detect.stages.base import StageDefinition, StageIO, definition_problems
-from mediaproc.errors import CheckpointError
+from mediaproc.errors import CheckpointError, MediaError
+from tests.sounds import tone, write_clip
 
 
 def stage(version: int, **more: Any) -> StageDefinition:
@@ -56,3 +60,21 @@ def test_services_refuse_data_of_a_newer_version() -> None:
 def test_services_accept_no_migration_from_a_version_that_is_not_older() -> None:
     found = list(definition_problems(stage(2, migrate={2: counted})))
     assert found == ["migrate starts from version 2, and version is 2"]
+
+
+def test_services_say_that_sound_needs_the_video(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", tone(1.0))
+    services = Services(LocalBlobStore(tmp_path / "blobs"), ModelStore(tmp_path))
+    media = services.media(services.open_video(str(clip)))
+    clip.unlink()
+    with pytest.raises(MediaError, match=r"clip\.mp4: no such file; its sound is read from the v"):
+        media.audio(0.0, 1.0)
+
+
+def test_services_find_the_frame_on_screen(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", None, frames=30, delay_s=0.4)
+    services = Services(LocalBlobStore(tmp_path / "blobs"), ModelStore(tmp_path))
+    media = services.media(services.open_video(str(clip)))
+    times = [-1.0, 0.0, 0.039, media.index.time_s(7), media.index.end_s(7), 99.0]
+    assert [media.frame_at(time_s)[0] for time_s in times] == [0, 0, 0, 7, 8, 29]
+    assert media.frame_at(0.0)[1] == int(media.index.pts[0])

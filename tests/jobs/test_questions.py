@@ -108,6 +108,17 @@ def test_questions_a_job_without_answers_goes_on_waiting(
     assert (again.status, again.runs) == ("waiting", 1)
 
 
+def test_questions_are_told_to_programs_that_follow_the_job(
+    workspace: Workspace, waiting: Job
+) -> None:
+    workspace.store.update(replace(waiting, status="interrupted"))
+    events: list[dict[str, Any]] = []
+    workspace.run(waiting, on_event=events.append)
+    (question,) = workspace.questions(waiting)
+    said = {"type": "waiting", "job": "w", "questions": [{"id": question.id, "node": "review"}]}
+    assert events[-1] == said
+
+
 def test_questions_an_answered_job_goes_on_to_its_end(workspace: Workspace, waiting: Job) -> None:
     workspace.answer("w", "review", "reject")
     done = workspace.run(waiting)

@@ -34,8 +34,10 @@ from mediaproc.detect.stages import (
     score_frames,
     score_motion,
     score_speech,
+    track_camera,
     track_objects,
     transcribe,
+    transcribe_pieces,
     zones,
 )
 from mediaproc.detect.stages.base import StageDefinition
@@ -53,6 +55,7 @@ BUILTIN: list[StageDefinition] = [
     score_motion.STAGE,
     detect_motion.STAGE,
     detect_text.STAGE,
+    track_camera.STAGE,
     track_objects.STAGE,
     export.STAGE,
     plan_overlays.STAGE,
@@ -70,6 +73,7 @@ BUILTIN: list[StageDefinition] = [
     moderate.STAGE,
     score_speech.STAGE,
     detect_speech.STAGE,
+    transcribe_pieces.STAGE,
     transcribe.STAGE,
     escalate_vlm.STAGE,
     human_review.STAGE,

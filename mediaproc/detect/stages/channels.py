@@ -12,6 +12,7 @@ from mediaproc.detect.stages.base import ChannelSpec
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import (
     Answers,
+    CameraMotion,
     Codes,
     Detections,
     Events,
@@ -51,12 +52,14 @@ EXPOSURE = ChannelSpec("exposure", Exposure, reducer=Exposure.concat)
 TOTALS = ChannelSpec("totals", Totals, reducer=Totals.concat)
 SPEECH_SCORES = ChannelSpec("speech_scores", SpeechScores, reducer=SpeechScores.concat)
 SPEECH = ChannelSpec("speech", Speech, reducer=Speech.concat)
+PHRASES = ChannelSpec("phrases", Transcript, reducer=Transcript.concat, result=False)
 TRANSCRIPT = ChannelSpec("transcript", Transcript, reducer=Transcript.concat)
 ANSWERS = ChannelSpec("answers", Answers, reducer=Answers.concat)
 REVIEWS = ChannelSpec("reviews", Reviews, reducer=Reviews.concat)
 FRAME_LABELS = ChannelSpec("frame_labels", FrameLabels, reducer=FrameLabels.concat)
 CODES = ChannelSpec("codes", Codes, reducer=Codes.concat)
 MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
+CAMERA = ChannelSpec("camera", CameraMotion, reducer=CameraMotion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
 Serialize = Callable[..., dict[str, Any]]

@@ -13,7 +13,7 @@ from mediaproc.detect.models.text import Line, TextReaders
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO, StageNeeds
 from mediaproc.detect.stages.channels import TEXTS, table_serializers
 from mediaproc.detect.stages.text_follower import TextFollower
-from mediaproc.detect.state import DetectState, Segment
+from mediaproc.detect.state import DetectState
 from mediaproc.detect.tables import Texts
 
 
@@ -27,25 +27,25 @@ def detect_text(
     confidence = config["min_confidence"]
     rows: list[dict[str, Any]] = []
     with readers.one() as reader:
-        follower, block = TextFollower(reader, confidence, config["reread_s"]), -1
-        for frame in frames.images():
-            if not config["skip_unchanged"]:
-                lines = reader.read(frame.image, confidence)
+        # What carries over from frame to frame restarts at each block, so that results do not
+        # depend on how the video is cut into segments.
+        for start, end in segment.blocks:
+            block = frames.within(start, end)
+            if config["skip_unchanged"]:
+                follower = TextFollower(reader, confidence, frames.size_wh)
+                for frame in block.images():
+                    follower.follow(frame.image)
+                found = follower.lines
             else:
-                # What carries over from frame to frame restarts at each block, so that results do
-                # not depend on how the video is cut into segments.
-                here = _block(segment, frame.index)
-                if here != block:
-                    follower = TextFollower(reader, confidence, config["reread_s"])
-                    block = here
-                lines = follower.lines(frame.image, frame.time_s)
-            place = {
-                "node": "",
-                "frame_index": frame.index,
-                "pts": frame.pts,
-                "time_s": frame.time_s,
-            }
-            rows += [{**place, **row} for row in _rows(lines, scale, config)]
+                found = [reader.read(frame.image, confidence) for frame in block.images()]
+            for number, lines in enumerate(found):
+                place = {
+                    "node": "",
+                    "frame_index": int(block.indexes[number]),
+                    "pts": int(block.pts[number]),
+                    "time_s": float(block.time_s[number]),
+                }
+                rows += [{**place, **row} for row in _rows(lines, scale, config)]
     return {"texts": Texts.from_records(rows)}
 
 
@@ -79,10 +79,6 @@ def _rows(
     return sorted(rows, key=lambda row: (row["y1"], row["x1"], row["text"]))
 
 
-def _block(segment: Segment, frame_index: int) -> int:
-    return next(start for start, end in segment.blocks if start <= frame_index < end)
-
-
 _SERIALIZE, _DESERIALIZE = table_serializers("texts", Texts)
 
 STAGE = StageDefinition(
@@ -114,19 +110,13 @@ STAGE = StageDefinition(
             "skip_unchanged",
             "bool",
             True,
-            "Take over the lines of the frame before where its text has not changed.",
-        ),
-        StageConfigField(
-            "reread_s",
-            "float",
-            5.0,
-            "With skip_unchanged, longest time without a full reading, in seconds. Less finds "
-            "small text sooner that comes while other text stays, and takes longer.",
-            min=0.0,
-            max=3600.0,
+            "Read only what changed since the frame before, many times faster; false reads every "
+            "frame as a whole.",
         ),
     ],
     category="detection",
+    version=2,
+    migrate={1: lambda data: data},
     fn=detect_text,
     identity_fn=identity,
     serialize_fn=_SERIALIZE,

@@ -8,6 +8,7 @@ What the budget does not reach stays uncertain, and its row says so.
 from __future__ import annotations
 
 import string
+from collections.abc import Iterator
 from typing import Any
 
 from mediaproc.blobs import BlobRef, BlobStore
@@ -21,7 +22,6 @@ from mediaproc.detect.stages.doubts import Doubt, doubts_of, joined, pictures
 from mediaproc.detect.stages.escalation import Answer, Question, Terms, ask_all
 from mediaproc.detect.state import DetectState, MediaSource
 from mediaproc.detect.tables import Answers
-from mediaproc.errors import ModelError
 
 SOURCES = ("detections", "matches", "events")
 
@@ -56,25 +56,35 @@ async def escalate_vlm(
     return {"answers": Answers.from_records(rows).ordered()}
 
 
-def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
-    """See that the model can be asked as the settings say; ModelError where it cannot."""
-    _client(models, config)
+def check(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the settings as a whole."""
     if config["low"] >= config["high"]:
-        raise ModelError(
-            f"low: {config['low']:g} is not below high: {config['high']:g}; nothing lies between"
-        )
+        said = f"{config['low']:g} is not below high: {config['high']:g}; nothing lies between"
+        yield "low", said
     if config["max_cost"] > 0 and config["price_in"] + config["price_out"] <= 0:
-        raise ModelError(
-            "max_cost: needs price_in and price_out, what a million tokens cost; else limit "
-            "max_calls"
+        yield (
+            "max_cost",
+            "needs price_in and price_out, what a million tokens cost; else limit max_calls",
         )
-    names = [name for _, name, _, _ in string.Formatter().parse(config["question"]) if name]
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(config["question"])]
+    except ValueError as error:
+        yield "question", f"{error}; a brace that is meant as one is written twice"
+        return
     for name in names:
-        if name not in _PLACEHOLDERS:
-            raise ModelError(
-                f"question: {{{name}}} is not one of: "
-                + ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
-            )
+        if name is not None and name not in _PLACEHOLDERS:
+            known = ", ".join(f"{{{one}}}" for one in _PLACEHOLDERS)
+            yield "question", f"{{{name}}} is not one of: {known}"
+
+
+def uses(config: dict[str, Any]) -> dict[str, bool]:
+    """The findings that are not looked at are not read."""
+    return {source: False for source in SOURCES if source not in config["of"]}
+
+
+def prepare(*, config: dict[str, Any], models: ModelStore) -> None:
+    """See that there is such a model, and its key; ModelError where not."""
+    _client(models, config)
 
 
 def identity(*, config: dict[str, Any], models: ModelStore) -> dict[str, Any]:
@@ -283,6 +293,8 @@ STAGE = StageDefinition(
     ],
     category="escalation",
     fn=escalate_vlm,
+    check_fn=check,
+    uses_fn=uses,
     prepare_fn=prepare,
     identity_fn=identity,
     serialize_fn=_SERIALIZE,

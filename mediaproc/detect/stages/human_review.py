@@ -6,14 +6,14 @@ come: so what is asked follows from the inputs alone, and pictures are stored un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
-from mediaproc.detect.stages.channels import DETECTIONS, EVENTS, REVIEWS
+from mediaproc.detect.stages.channels import DETECTIONS, EVENTS, MATCHES, REVIEWS
 from mediaproc.detect.stages.doubts import Doubt, doubts_of, joined, pictures
 from mediaproc.detect.stages.reviewing import (
     ACCEPT,
@@ -25,10 +25,14 @@ from mediaproc.detect.stages.reviewing import (
     read_answer,
 )
 from mediaproc.detect.state import DetectState, MediaSource
-from mediaproc.detect.tables import Detections, Events, Reviews
+from mediaproc.detect.tables import Detections, Events, Matches, Reviews
 
 # What can be reviewed: these channels are read, and written again with the decisions applied.
-KINDS: dict[str, type[Rows]] = {"events": Events, "detections": Detections}
+KINDS: dict[str, type[Rows]] = {
+    "events": Events,
+    "matches": Matches,
+    "detections": Detections,
+}
 
 _UNKNOWN_CLASS = -1
 
@@ -66,6 +70,13 @@ def human_review(
         "reviews": Reviews.from_records(rows).ordered(),
         **{channel: _applied(channel, state, by_key) for channel in KINDS},
     }
+
+
+def check(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the settings as a whole."""
+    if config["low"] >= config["high"]:
+        said = f"{config['low']:g} is not below high: {config['high']:g}; nothing lies between"
+        yield "low", said
 
 
 def _doubts(state: DetectState, config: dict[str, Any]) -> list[Doubt]:
@@ -209,10 +220,10 @@ def _applied(channel: str, state: DetectState, by_key: Mapping[str, _Decided]) -
             if "class_id" in row:
                 row["class_id"] = classes.get(row["label"], _UNKNOWN_CLASS)
         if decided is not None and decision in (ACCEPT, CORRECT):
-            if "confidence" in row:
-                row["confidence"] = 1.0  # somebody looked
-            else:
+            if "details" in row:
                 row["details"] = {**(row["details"] or {}), "review": decision, "by": decided.by}
+            else:
+                row["score" if "score" in row else "confidence"] = 1.0  # somebody looked
         kept.append(row)
     return KINDS[channel].from_records(kept)
 
@@ -252,7 +263,7 @@ STAGE = StageDefinition(
             "low",
             "float",
             0.3,
-            "Below this confidence a detection is not asked about; it stays as it is.",
+            "Below this confidence a detection or match is not asked about; it stays as it is.",
             min=0.0,
             max=1.0,
         ),
@@ -260,7 +271,7 @@ STAGE = StageDefinition(
             "high",
             "float",
             0.6,
-            "From this confidence on a detection is not asked about; it stays as it is.",
+            "From this confidence on a detection or match is not asked about; it stays as it is.",
             min=0.0,
             max=1.0,
         ),
@@ -306,8 +317,9 @@ STAGE = StageDefinition(
     ],
     category="review",
     fn=human_review,
+    check_fn=check,
     serialize_fn=_serialize,
     deserialize_fn=_deserialize,
     scope="video",
-    channels=[REVIEWS, DETECTIONS, EVENTS],
+    channels=[REVIEWS, DETECTIONS, MATCHES, EVENTS],
 )

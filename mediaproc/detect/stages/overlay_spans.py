@@ -179,8 +179,9 @@ def _places(
         "end_frame": ends,
         "start_s": start_s,
         "end_s": end_s,
-        **{name: boxes[:, side] for side, name in enumerate(_FROM)},
-        **{name: to[:, side] for side, name in enumerate(_TO)},
+        # Hundredths of a pixel are enough, and keep the table of a long video small.
+        **{name: boxes[:, side].round(2) for side, name in enumerate(_FROM)},
+        **{name: to[:, side].round(2) for side, name in enumerate(_TO)},
     }
 
 

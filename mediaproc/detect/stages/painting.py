@@ -48,7 +48,9 @@ class Painter:
         here = (overlays.column("start_frame") < end_frame) & (
             overlays.column("end_frame") > start_frame
         )
-        self._rows = overlays.take(np.flatnonzero(here))
+        rows = overlays.take(np.flatnonzero(here))
+        self._starts, self._ends = rows.column("start_frame"), rows.column("end_frame")
+        self._rows = rows.records()
         self._line_px = max(2, round(min(size_wh) / 270))
         self._letters_px = max(12, round(min(size_wh) / 27))
 
@@ -73,11 +75,8 @@ class Painter:
                 top += patch.shape[0] + self._line_px
 
     def _strokes(self, frame_index: int, time_s: float) -> Iterator[_Stroke]:
-        rows = self._rows
-        shown = (rows.column("start_frame") <= frame_index) & (
-            frame_index < rows.column("end_frame")
-        )
-        for row in rows.take(np.flatnonzero(shown)).records():
+        shown = (self._starts <= frame_index) & (frame_index < self._ends)
+        for row in (self._rows[i] for i in np.flatnonzero(shown).tolist()):
             length = row["end_s"] - row["start_s"]
             way = min(1.0, max(0.0, (time_s - row["start_s"]) / length)) if length > 0 else 0.0
             box = tuple(

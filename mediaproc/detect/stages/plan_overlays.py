@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from mediaproc.detect.products import Overlays
-from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import OVERLAYS, table_serializers
 from mediaproc.detect.stages.overlay_spans import (
@@ -23,7 +22,7 @@ from mediaproc.detect.stages.overlay_spans import (
     untracked,
 )
 from mediaproc.detect.state import DetectState, VideoSource
-from mediaproc.detect.tables import Detections, Events, Texts, Tracks
+from mediaproc.detect.tables import Detections, Events, Texts, Totals, Tracks
 
 # Colours that people with any kind of colour vision tell apart (Okabe and Ito, 2008,
 # https://jfly.uni-koeln.de/color/), without black.
@@ -32,7 +31,6 @@ _PALETTE = np.array(
 )
 _TEXT_COLOUR, _ZONE_COLOUR, _EVENT_COLOUR = 0xF5F5F5, 0x00C8C8, 0xD00000
 _LONGEST_TEXT = 60
-_TOTALS: str = "totals"
 SHOWN = ("tracks", "detections", "texts", "zones", "events")
 
 
@@ -42,9 +40,8 @@ def plan_overlays(
     """Lay out what was found over the whole video."""
     timeline = Timeline(media)
     shown, found = set(config["show"]), [Overlays.empty()]
-    totals = state.get(_TOTALS)
-    if "zones" in shown and isinstance(totals, Rows):
-        found.append(_zones(totals, timeline))
+    if "zones" in shown and "totals" in state:
+        found.append(_zones(state["totals"], timeline))
     if "texts" in shown and "texts" in state:
         found.append(_texts(state["texts"], state, timeline, config))
     tracks = of_labels(state.get("tracks", Tracks.empty()), config["labels"])
@@ -99,7 +96,7 @@ def _texts(rows: Texts, state: DetectState, timeline: Timeline, config: dict[str
     )
 
 
-def _zones(totals: Rows, timeline: Timeline) -> Overlays:
+def _zones(totals: Totals, timeline: Timeline) -> Overlays:
     """The lines and areas that something was counted at: totals that tell their corners."""
     shapes = [row for row in totals.records() if row["values"].get("points")]
     corners = [np.array(row["values"]["points"], dtype=np.float64) for row in shapes]

@@ -64,6 +64,7 @@ def report_html(
                 view.shots,
                 view.crops,
                 view.texts,
+                view.said,
                 view.totals,
             )
             for section in make()
@@ -154,6 +155,8 @@ class _View:
                 for span in text["on_screen"]
             ]
             lanes.append(Lane("Text", sorted(spans, key=lambda s: s.start_s), "#57606a"))
+        for speech in self._report["speech"]:
+            lanes.append(Lane("Speech", _spans(speech["when"]), "#57606a"))
         return lanes[:_MOST_LANES]
 
     def moments(self) -> Iterable[Gallery]:
@@ -305,6 +308,29 @@ class _View:
             numbers=frozenset({1, 2, 3, 4}),
         )
 
+    def said(self) -> Iterable[Listing]:
+        """What was said."""
+        phrases = self._report["transcript"]
+        if not phrases:
+            return
+        more = len(phrases) - _MOST_ROWS
+        yield Listing(
+            "What was said",
+            f"The first {_MOST_ROWS} phrases; report.json has {more:,} more." if more > 0 else "",
+            ["Phrase", "From", "To", "Language", "Confidence"],
+            [
+                [
+                    phrase["text"],
+                    clock(phrase["start_s"]),
+                    clock(phrase["end_s"]),
+                    phrase["language"],
+                    f"{phrase['confidence']:.2f}",
+                ]
+                for phrase in phrases[:_MOST_ROWS]
+            ],
+            numbers=frozenset({1, 2, 4}),
+        )
+
     def totals(self) -> Iterable[Listing]:
         """The sums that stages made, a table for each topic."""
         topics: dict[str, list[Row]] = {}
@@ -314,6 +340,7 @@ class _View:
             if topic == "exposure":  # the chart shows them
                 continue
             names = [*dict.fromkeys(name for row in rows for name in row["values"])]
+            names = [name for name in names if name != "points"]  # of zones: a picture shows them
             yield Listing(
                 f"Totals: {topic}",
                 "",

@@ -1,155 +1,209 @@
-"""Which frames have to be read: those whose text is not that of the frame before.
+"""Which parts of which frames have to be read: those whose text is not that of the frame before.
 
-Reading a frame takes some 0.5 s, and captions stay for seconds. So after a reading, a frame is
-only held against it. A line whose picture is the same is still there; one whose picture changed
-somewhat, as a score or a clock does, and text over moving pictures, is recognised again by itself;
-and a glance at low resolution tells whether text stands where none was. The frame is read anew only
-where a line is gone or says something else, or where text appeared.
+Reading a frame takes some 0.5 s, and captions stay for seconds. So after a reading, frames are held
+against it. A line whose strokes look the same is still there; one that looks somewhat different, as
+a score or a clock does, is recognised again by itself. A glance at low resolution, at what changed,
+tells whether text stands where none was. Only where a line is gone or says something else, or where
+text appeared, the frame is read anew, and only there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from mediaproc.detect.models.text import Box, Image, Line, Quad, TextReader, upright_box
+from mediaproc.detect.stages.text_boxes import (
+    alike,
+    around,
+    holds,
+    known,
+    meet,
+    merged,
+    padded,
+    share,
+)
+from mediaproc.detect.stages.text_changes import Cells, Changes, Staying
+from mediaproc.detect.stages.text_pictures import Grey, LinePicture, cut
 
-from mediaproc.detect.models.text import Line, TextReader
+# Room around text that is read anew, in its heights and at least in pixels, and around what is
+# glanced at.
+_ROOM = 0.8
+_ROOM_PX = 24.0
+# How many places strokes may stay in, and the share of a frame in which a glance may see text, for
+# each to be read.
+_MANY_STAY = 4
+_MUCH_GLANCED = 0.2
+# By how much a region grows, in heights of a line that it cuts off.
+_WIDER = 4.0
+# As how many pixels a frame is glanced at: captions are seen in a 384x216 frame, at a twelfth of
+# what a reading of 1280x720 looks through. At more, the first frame, and where much stays.
+_GLANCE_PIXELS = 384 * 216
+_CLOSER_PIXELS = 640 * 360
+# How sure another text in the place of a line must be for the line's box to be taken over.
+_SURE = 0.9
 
-Grey = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
-# Longer side at which frames are held against each other as a whole, and the change (of 255) at
-# one place that counts.
-_COMPARED_PX = 160
-_CHANGED = 12
-# Correlation of a line's picture with what it was, over windows of about a letter: above the first
-# in each of them it is the same, below the second in most of them it is gone.
-_SAME = 0.92
-_GONE = 0.5
-# Grey levels within which a window has no letter to compare.
-_FLAT = 8.0
-# Share of a glanced box that known text must cover.
-_COVERED = 0.5
+@dataclass(eq=False)
+class _Seen:
+    """A line, or what a glance took for one, with its picture."""
+
+    xyxy: Box
+    picture: LinePicture
+    line: Line | None
 
 
-@dataclass
 class TextFollower:
     """Follows the text of consecutive frames; make a new one for each anchor block.
 
-    Attributes:
+    Args:
         reader: reads what has to be read.
         min_confidence: of a line.
-        reread_s: longest time without a reading, for small text that a glance does not see.
+        size_wh: of the frames, pixels.
+
+    Attributes:
+        lines: those of each frame so far; those of the last one are not final until the next.
     """
 
-    reader: TextReader
-    min_confidence: float
-    reread_s: float
-    _lines: list[Line] = field(default_factory=list)
-    _pictures: list[Grey] = field(default_factory=list)
-    _clutter: list[Box] = field(default_factory=list)
-    _small: npt.NDArray[np.int16] | None = None
-    _read_at: float | None = None
+    def __init__(self, reader: TextReader, min_confidence: float, size_wh: tuple[int, int]) -> None:
+        self.lines: list[list[Line]] = []
+        self._reader = reader
+        self._min_confidence = min_confidence
+        self._size = size_wh
+        self._changes = Changes(size_wh)
+        self._staying = Staying(size_wh)
+        self._seen: list[_Seen] = []
+        self._before: Grey | None = None
+        self._regions: list[Box] = []
 
-    def lines(self, image: npt.NDArray[np.uint8], time_s: float) -> list[Line]:
-        """The lines of the next frame, shape (H, W, 3), uint8, BGR, at ``time_s``."""
+    def follow(self, image: Image) -> None:
+        """Find the lines of the next frame, shape (H, W, 3), uint8, BGR."""
         import cv2
 
         grey: Grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        small = _small(grey)
-        if self._same_picture(small):
-            return self._lines
-        glanced: list[Box] | None = None
-        due = self._read_at is None or time_s - self._read_at >= self.reread_s
-        if not due and all(self._still_there(i, image, grey) for i in range(len(self._lines))):
-            glanced = self.reader.glance(image)
-            known = [*(line.xyxy for line in self._lines), *self._clutter]
-            if all(_covered(box, known) for box in glanced):
-                return self._lines
-        self._read(image, grey, time_s, glanced)
-        self._small = small
-        return self._lines
+        cells = self._changes.look(grey)
+        if not cells.any():
+            self.lines.append(self.lines[-1])
+            return
+        there = [
+            seen.xyxy
+            for seen in self._seen
+            if not self._changes.any_in(cells, seen.xyxy) or self._still_there(seen, image, grey)
+        ]
+        gone = [seen.xyxy for seen in self._seen if seen.line and seen.xyxy not in there]
+        self._seen = [seen for seen in self._seen if seen.line or seen.xyxy in there]
+        stayed = [
+            box
+            for box in self._staying.look(grey, self._regions)
+            if not any(meet(box, other) for other in there)
+        ]
+        glanced = self._glanced(image, cells, stayed, there)
+        boxes = [padded(box, _ROOM, _ROOM_PX, self._size) for box in gone + glanced]
+        boxes += [padded(box, 0.0, _ROOM_PX, self._size) for box in stayed]
+        self._regions = self._whole_lines(merged(boxes))
+        for region in self._regions:
+            self._read(image, grey, region, there)
+        # What a glance takes for text, and is none, is no news while it looks the same.
+        lines = [seen.xyxy for seen in self._seen]
+        nothing = [box for box in glanced if not known(box, lines)]
+        self._seen += [_Seen(box, LinePicture(cut(grey, box)), None) for box in nothing]
+        self.lines.append([seen.line for seen in self._seen if seen.line])
+        if self._before is not None:
+            self._came_before(stayed, self._before)
+        self._before = grey
 
-    def _same_picture(self, small: npt.NDArray[np.int16]) -> bool:
-        return self._small is not None and not (np.abs(small - self._small) >= _CHANGED).any()
+    def _glanced(
+        self, image: Image, cells: Cells, stayed: list[Box], there: list[Box]
+    ) -> list[Box]:
+        """Where a glance at what changed sees text that is not known.
 
-    def _still_there(self, number: int, image: npt.NDArray[np.uint8], grey: Grey) -> bool:
-        line, now = self._lines[number], _cut(grey, self._lines[number])
-        alike = _alike(self._pictures[number], now)
-        if not alike or float(np.median(alike)) < _GONE:
-            return False
-        if min(alike) >= _SAME:
+        It is a closer one where the first sees text all over, which it mostly does in motion, and
+        where much stays, as when a camera comes to rest: ``stayed`` is emptied then.
+        """
+        area = self._changes.area(cells, there)
+        if area is None:
+            return []
+        near = padded(area, 0.0, _ROOM_PX, self._size)
+        closer = self._before is None
+        if len(stayed) > _MANY_STAY:
+            stayed.clear()
+            closer = True
+        glanced = self._reader.glance(image, near, _CLOSER_PIXELS if closer else _GLANCE_PIXELS)
+        if not closer and share(merged(glanced), self._size) > _MUCH_GLANCED:
+            glanced = self._reader.glance(image, near, _CLOSER_PIXELS)
+        return [box for box in glanced if not known(box, there)]
+
+    def _came_before(self, stayed: list[Box], frame_before: Grey) -> None:
+        """Lines that stayed since the frame before, and are found only now, stood in it."""
+        before = [line.xyxy for line in self.lines[-2]]
+        found = [
+            seen.line
+            for seen in self._seen
+            if seen.line
+            and any(meet(box, seen.xyxy) for box in stayed)
+            and not any(meet(box, seen.xyxy) for box in before)
+            and seen.picture.same(cut(frame_before, seen.xyxy))
+        ]
+        self.lines[-2] = [*self.lines[-2], *found]
+
+    def _whole_lines(self, regions: list[Box]) -> list[Box]:
+        """Regions widened so that they cut no line that is known."""
+        for seen in self._seen:
+            if seen.line and any(meet(region, seen.xyxy) for region in regions):
+                regions = merged([*regions, seen.xyxy])
+        return regions
+
+    def _still_there(self, seen: _Seen, image: Image, grey: Grey) -> bool:
+        now = cut(grey, seen.xyxy)
+        if seen.picture.same(now):
             return True
-        again = self.reader.recognise(_cut(image, line))
-        if again is None or again[1] < self.min_confidence or _plain(again[0]) != _plain(line.text):
+        if seen.line is None or seen.picture.gone(now):
             return False
-        self._pictures[number] = now
+        again = self._reader.recognise(image, seen.line.corners)
+        if again.confidence < self._min_confidence:
+            return False
+        if _plain(again.text) != _plain(seen.line.text):
+            # As many characters in the same place: a score or a clock that went on.
+            counted = len(_plain(again.text)) == len(_plain(seen.line.text))
+            if not counted or again.confidence < _SURE:
+                return False
+            seen.line = again
+        seen.picture = LinePicture(now)
         return True
 
-    def _read(
-        self,
-        image: npt.NDArray[np.uint8],
-        grey: Grey,
-        time_s: float,
-        glanced: list[Box] | None,
-    ) -> None:
-        self._lines = self.reader.read(image, self.min_confidence)
-        self._pictures = [_cut(grey, line) for line in self._lines]
-        # What a glance takes for text here, and is none, is no news in the next frames.
-        boxes = self.reader.glance(image) if glanced is None else glanced
-        known = [line.xyxy for line in self._lines]
-        self._clutter = [box for box in boxes if not _covered(box, known)]
-        self._read_at = time_s
+    def _read(self, image: Image, grey: Grey, region: Box, there: list[Box]) -> None:
+        """Read a region anew; what stood in it, and is not there any more, is forgotten."""
+        found = self._found(image, region)
+        cut_off = [box for _, box in found if _at_border(box, region, self._size)]
+        if cut_off:
+            wider = [padded(box, _WIDER, _ROOM_PX, self._size) for box in cut_off]
+            region = around(self._whole_lines([around([region, *wider])]))
+            found = self._found(image, region)
+        stood = [seen for seen in self._seen if holds(region, seen.xyxy)]
+        self._seen = [seen for seen in self._seen if seen not in stood]
+        for quad, box in found:
+            same = [s for s in stood if s.line and s.xyxy in there and alike(s.xyxy, box)]
+            self._seen += same[:1] or self._new(image, grey, quad)
+
+    def _found(self, image: Image, region: Box) -> list[tuple[Quad, Box]]:
+        """Lines whose middle lies in a region, with the boxes around them."""
+        quads = [(quad, upright_box(quad)) for quad in self._reader.find(image, region)]
+        return [(quad, box) for quad, box in quads if holds(region, box)]
+
+    def _new(self, image: Image, grey: Grey, quad: Quad) -> list[_Seen]:
+        line = self._reader.recognise(image, quad)
+        if not line.text.strip() or line.confidence < self._min_confidence:
+            return []
+        return [_Seen(line.xyxy, LinePicture(cut(grey, line.xyxy)), line)]
 
 
-def _small(grey: Grey) -> npt.NDArray[np.int16]:
-    import cv2
-
-    height, width = grey.shape
-    scale = min(1.0, _COMPARED_PX / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: npt.NDArray[np.int16] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(
-        np.int16
-    )
-    return small
-
-
-def _cut(image: npt.NDArray[np.uint8], line: Line) -> npt.NDArray[np.uint8]:
-    """The upright piece of an image in which a line stands."""
-    height, width = image.shape[:2]
-    x1, y1, x2, y2 = line.xyxy
-    return image[
-        max(0, int(y1)) : min(height, int(y2) + 1), max(0, int(x1)) : min(width, int(x2) + 1)
-    ]
-
-
-def _alike(before: Grey, now: Grey) -> list[float]:
-    """Correlation, -1..1, of two pictures of a line in each window that holds some of it."""
-    height, width = before.shape
-    step = max(4, round(height * 0.35))
-    found = []
-    for left in range(0, width, step):
-        old = before[:, left : left + 2 * step].astype(np.float64)
-        new = now[:, left : left + 2 * step].astype(np.float64)
-        old, new = old - old.mean(), new - new.mean()
-        if old.std() < _FLAT and new.std() < _FLAT:
-            continue
-        spread = float(np.sqrt((old**2).sum() * (new**2).sum()))
-        found.append(float((old * new).sum()) / spread if spread else 0.0)
-    return found
+def _at_border(box: Box, region: Box, size_wh: tuple[int, int]) -> bool:
+    """Whether a box reaches the border of a region, where that is not the image's."""
+    x1, y1, x2, y2 = region
+    near, far = 2.0, max(size_wh) + 3.0
+    x1, y1 = (low if low > 0 else -far for low in (x1, y1))
+    x2, y2 = (high if high < size else far for high, size in zip((x2, y2), size_wh, strict=True))
+    return min(box[0] - x1, box[1] - y1, x2 - box[2], y2 - box[3]) <= near
 
 
 def _plain(text: str) -> str:
     return "".join(text.split()).casefold()
-
-
-def _covered(box: Box, known: list[Box]) -> bool:
-    x1, y1, x2, y2 = box
-    area = max(1e-9, (x2 - x1) * (y2 - y1))
-    covered = 0.0
-    for kx1, ky1, kx2, ky2 in known:
-        across, down = min(x2, kx2) - max(x1, kx1), min(y2, ky2) - max(y1, ky1)
-        if across > 0 and down > 0:
-            covered += across * down
-    return covered / area >= _COVERED

@@ -1,11 +1,15 @@
 """``track_objects``: the same object in frame after frame.
 
-ByteTrack (Zhang et al., 2022, https://arxiv.org/abs/2110.06864) as the ``trackers`` package has it,
-one tracker per label, so that an id never changes its label.
+The trackers are those of the ``trackers`` package, one per label, so that an id never changes its
+label: ByteTrack (Zhang et al., 2022, https://arxiv.org/abs/2110.06864), SORT (Bewley et al., 2016,
+https://arxiv.org/abs/1602.00763), OC-SORT (Cao et al., 2023, https://arxiv.org/abs/2203.14360) and
+C-BIoU (Yang et al., 2023, https://arxiv.org/abs/2211.14317). Where ``track_camera`` told how the
+camera moves, they see all boxes as from where it began.
 """
 
 from __future__ import annotations
 
+import cmath
 from importlib.metadata import version
 from typing import Any
 
@@ -30,13 +34,14 @@ def track_objects(state: DetectState, *, config: dict[str, Any]) -> dict[str, An
         rows_of_frame.setdefault(frame, []).append(row)
     ids = np.zeros(len(detections), dtype=np.int64)
     labels = detections.column("label")
+    boxes = _steadied(state, times)
     offset = 0
     for label in sorted(set(labels)):
         mine = {
             frame: [row for row in rows if labels[row] == label]
             for frame, rows in rows_of_frame.items()
         }
-        offset = _follow(detections, mine, times, ids, offset, config)
+        offset = _follow(detections, boxes, mine, times, ids, offset, config)
     kept = np.flatnonzero(ids > 0)
     numbers: dict[int, int] = {}
     for track in ids[kept].tolist():
@@ -76,28 +81,65 @@ def _frame_times(state: DetectState) -> dict[int, float]:
     return dict(sorted(times.items()))
 
 
+def _steadied(state: DetectState, times: dict[int, float]) -> npt.NDArray[np.float64]:
+    """The boxes of all detections, as the camera would see them had it not moved, shape (N, 4)."""
+    boxes = state["detections"].xyxy
+    camera = state.get("camera")
+    if camera is None or not len(camera):
+        return boxes
+    moves = dict(zip(camera.column("frame_index").tolist(), camera.records(), strict=True))
+    # From pixels of the frame at hand to pixels of the first, as z -> turn * z + shift with
+    # complex numbers, which is what a similarity is.
+    turn, shift = complex(1), complex(0)
+    views: dict[int, tuple[complex, complex]] = {}
+    wanted = iter([*times, None])
+    frame = next(wanted)
+    for index, move in sorted(moves.items()):
+        step = cmath.rect(move["scale"], move["angle"])
+        turn, shift = turn / step, shift - turn * complex(move["dx"], move["dy"]) / step
+        while frame is not None and frame <= index:
+            views[frame] = turn, shift
+            frame = next(wanted)
+    steadied = boxes.copy()
+    for row, number in enumerate(state["detections"].column("frame_index").tolist()):
+        turn, shift = views.get(number, (turn, shift))
+        x1, y1, x2, y2 = boxes[row].tolist()
+        centre = turn * complex((x1 + x2) / 2, (y1 + y2) / 2) + shift
+        across, down = abs(turn) * (x2 - x1) / 2, abs(turn) * (y2 - y1) / 2
+        steadied[row] = (
+            centre.real - across,
+            centre.imag - down,
+            centre.real + across,
+            centre.imag + down,
+        )
+    return steadied
+
+
 def _follow(
     detections: Detections,
+    boxes: npt.NDArray[np.float64],
     rows_of_frame: dict[int, list[int]],
     times: dict[int, float],
     ids: npt.NDArray[np.int64],
     offset: int,
     config: dict[str, Any],
 ) -> int:
-    """Track one label; ids above ``offset`` go into ``ids``. Returns the highest one."""
+    """Track one label; ids above ``offset`` go into ``ids``. Returns the highest one.
+
+    Args:
+        detections: of all labels.
+        boxes: theirs as the tracker is to see them, shape (N, 4), xyxy.
+        rows_of_frame: rows of the label, by frame.
+        times: seconds of every frame that was looked at.
+        ids: shape (N,), 0 where a row belongs to no track yet.
+        offset: ids up to this one are taken.
+        config: the stage's settings.
+    """
     import supervision as sv
-    from trackers import ByteTrackTracker
 
     gaps = np.diff(list(times.values()))
-    tracker = ByteTrackTracker(
-        lost_track_buffer=max(1, round(config["lost_s"] * _TRACKER_HZ)),
-        frame_rate=1.0 / float(np.median(gaps)) if len(gaps) else _TRACKER_HZ,
-        track_activation_threshold=config["min_confidence"],
-        minimum_consecutive_frames=config["min_sights"],
-        minimum_iou_threshold=config["min_iou"],
-        high_conf_det_threshold=config["min_confidence"],
-    )
-    boxes, confidences = detections.xyxy, detections.column("confidence")
+    tracker = _tracker(config, 1.0 / float(np.median(gaps)) if len(gaps) else _TRACKER_HZ)
+    confidences = detections.column("confidence")
     known: set[int] = set()
     earlier: list[list[int]] = []
     highest = offset
@@ -123,6 +165,43 @@ def _follow(
                 _fill_back(int(row), number, earlier, boxes, ids, config["min_iou"])
         earlier = [*earlier, rows][-max(1, config["min_sights"]) :]
     return highest
+
+
+def _tracker(config: dict[str, Any], frame_rate: float) -> Any:
+    """The tracker of the configuration, for frames that come at ``frame_rate``, Hz."""
+    import trackers
+
+    common = {
+        "lost_track_buffer": max(1, round(config["lost_s"] * _TRACKER_HZ)),
+        "frame_rate": frame_rate,
+        "minimum_consecutive_frames": config["min_sights"],
+    }
+    start, iou = config["min_confidence"], config["min_iou"]
+    if config["tracker"] == "sort":
+        return trackers.SORTTracker(
+            **common, track_activation_threshold=start, minimum_iou_threshold=iou
+        )
+    if config["tracker"] == "ocsort":
+        return trackers.OCSORTTracker(
+            **common, high_conf_det_threshold=start, minimum_iou_threshold=iou
+        )
+    if config["tracker"] == "cbiou":
+        return trackers.CBIoUTracker(
+            **common,
+            track_activation_threshold=start,
+            high_conf_det_threshold=start,
+            minimum_iou_threshold_first_assoc=iou,
+            minimum_iou_threshold_second_assoc=iou,
+            minimum_iou_threshold_unconfirmed_assoc=iou,
+            # Otherwise only what the first frame shows would begin at once.
+            instant_first_frame_activation=False,
+        )
+    return trackers.ByteTrackTracker(
+        **common,
+        track_activation_threshold=start,
+        high_conf_det_threshold=start,
+        minimum_iou_threshold=iou,
+    )
 
 
 def _fill_back(
@@ -159,9 +238,18 @@ _SERIALIZE, _DESERIALIZE = table_serializers("tracks", Tracks)
 STAGE = StageDefinition(
     name="track_objects",
     label="Track objects",
-    description="Follows detected objects from frame to frame and numbers them (ByteTrack).",
-    io=StageIO(reads=["detections"], writes=["tracks"], optional_reads=["frames"]),
+    description="Follows detected objects from frame to frame and numbers them.",
+    io=StageIO(reads=["detections"], writes=["tracks"], optional_reads=["frames", "camera"]),
     config_fields=[
+        StageConfigField(
+            "tracker",
+            "str",
+            "bytetrack",
+            "bytetrack: prolongs tracks by weak sights too; sort: the simplest; ocsort: for what "
+            "turns while it is hidden, by sights of min_confidence alone; cbiou: for what moves "
+            "far between frames.",
+            options=["bytetrack", "sort", "ocsort", "cbiou"],
+        ),
         StageConfigField(
             "lost_s",
             "float",

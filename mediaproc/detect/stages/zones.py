@@ -56,15 +56,21 @@ def zones(state: DetectState, *, config: dict[str, Any]) -> dict[str, Any]:
         for shape in parse_shapes(config["lines"], corners=2):
             found = _crossings(shape, paths, time, video, config["margin"])
             events += found
-            totals.append(_line_total(shape.name, found))
+            totals.append(_with_points(_line_total(shape.name, found), shape, video))
         for shape in parse_shapes(config["areas"], corners=3):
             stays = _stays(shape, paths, time, video, config)
             events += [event for stay in stays for event in _stay_events(shape.name, stay, time)]
-            totals.append(_area_total(shape.name, stays))
+            totals.append(_with_points(_area_total(shape.name, stays), shape, video))
     except ZoneError as error:
         raise StageError(f"zones: {error}") from error
     events.sort(key=lambda event: (event["start_frame"], event["track_id"]))
     return {"events": Events.from_records(events), "totals": Totals.from_records(totals)}
+
+
+def _with_points(total: Row, shape: ZoneShape, video: Video) -> Row:
+    """A total that tells where it was counted, so that it can be drawn."""
+    points = [list(point) for point in shape.in_pixels(video.width, video.height)]
+    return {**total, "values": {**total["values"], "points": points}}
 
 
 def check(config: dict[str, Any]) -> Iterable[tuple[str, str]]:

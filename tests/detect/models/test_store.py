@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mediaproc.detect.models import ModelStore
+from mediaproc.detect.models import CLASSIFIER_TASKS, DETECTOR_TASKS, ModelStore, ultralytics
 from mediaproc.errors import ModelError
 from mediaproc.s3 import forget_s3_client, s3_client
 from tests.s3 import FaultyProxy, S3Place
+from tests.weights import SHAPES
 
 WEIGHTS = os.urandom(3000)
 
@@ -55,3 +56,21 @@ def test_store_names_weights_that_are_not_in_s3(s3_place: S3Place, tmp_path: Pat
 def test_store_refuses_an_s3_address_without_a_key(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="model 's3://bucket' is not of the form s3://bucket/key"):
         ModelStore(tmp_path).weights("s3://bucket")
+
+
+def test_store_loads_weights_once_to_learn_what_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ModelStore(tmp_path).class_names(str(SHAPES), DETECTOR_TASKS)
+    assert list(names.values()) == ["circle", "square", "triangle", "star"]
+
+    def loaded(path: Path) -> None:
+        raise AssertionError(f"{path} was loaded again")
+
+    monkeypatch.setattr(ultralytics, "facts_of", loaded)
+    assert ModelStore(tmp_path).class_names(str(SHAPES), DETECTOR_TASKS) == names
+
+
+def test_store_refuses_weights_that_are_made_for_something_else(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="a model for 'detect', where one for classify is wanted"):
+        ModelStore(tmp_path).class_names(str(SHAPES), CLASSIFIER_TASKS)

@@ -57,6 +57,7 @@ nodes:
     stage: detect_text
     config: {min_confidence: 0.1}
     from: {frames: [filter_frames]}
+  track_camera: {stage: track_camera}
   track_objects:
     stage: track_objects
     config: {min_confidence: 0.05, min_iou: 0.0}

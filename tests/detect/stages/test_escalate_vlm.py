@@ -16,7 +16,7 @@ from mediaproc.blobs import BlobRef, LocalBlobStore
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.models.answers import AnswerJournal
 from mediaproc.detect.rows import INLINE_BYTES
-from mediaproc.detect.stages.escalate_vlm import STAGE, escalate_vlm, identity, prepare
+from mediaproc.detect.stages.escalate_vlm import STAGE, check, escalate_vlm, identity, prepare
 from mediaproc.detect.state import Frame, Video
 from mediaproc.detect.tables import Answers, Detections, Events
 from mediaproc.errors import ModelError, StageError
@@ -323,22 +323,46 @@ def test_journal_skips_a_line_that_a_kill_cut_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"model": "gpt"}, "should be provider:model"),
-        ({"model": "given:other"}, r"handed in no model 'other' \(chat_models: judge\)"),
-        ({"model": "openai:m"}, "model 'openai:m': .*OPENAI_API_KEY"),
-        ({"low": 0.7}, "low: 0.7 is not below high: 0.6"),
-        ({"max_cost": 1.0}, "max_cost: needs price_in and price_out"),
-        ({"question": "A {lable}?"}, r"question: {lable} is not one of: {label}"),
+        ({"low": 0.7}, ("low", "0.7 is not below high: 0.6; nothing lies between")),
+        ({"max_cost": 1.0}, ("max_cost", "needs price_in and price_out, ")),
+        ({"question": "A {lable}?"}, ("question", "{lable} is not one of: {label}, ")),
+        ({"question": "A {}?"}, ("question", "{} is not one of: {label}, ")),
+        ({"question": "A {label?"}, ("question", "expected '}' before end of string; a brace")),
     ],
-    ids=["name", "given", "key", "low", "prices", "question"],
+    ids=["low", "prices", "placeholder", "number", "brace"],
 )
 def test_escalate_vlm_refuses_settings_that_cannot_work(
-    config: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+    config: dict[str, Any], said: tuple[str, str]
+) -> None:
+    ((field, message),) = check(STAGE.filled_config({"model": "given:judge", **config}))
+    assert (field, message[: len(said[1])]) == said
+
+
+def test_escalate_vlm_finds_nothing_wrong_with_its_defaults() -> None:
+    assert list(check(STAGE.filled_config({"model": "given:judge"}))) == []
+
+
+def test_escalate_vlm_reads_only_the_findings_it_looks_at() -> None:
+    config = STAGE.filled_config({"model": "given:judge", "of": ["events"]})
+    assert STAGE.under(config).io.optional_reads == ["frames", "events"]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("gpt", "should be provider:model"),
+        ("given:other", r"handed in no model 'other' \(chat_models: judge\)"),
+        ("openai:m", "model 'openai:m': .*OPENAI_API_KEY"),
+    ],
+    ids=["name", "given", "key"],
+)
+def test_escalate_vlm_refuses_a_model_that_cannot_be_asked(
+    model: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     models = ModelStore(Path(), chat_models={"judge": fake_model([])})
     with pytest.raises(ModelError, match=said):
-        prepare(config=STAGE.filled_config({"model": "given:judge", **config}), models=models)
+        prepare(config=STAGE.filled_config({"model": model}), models=models)
 
 
 def test_escalate_vlm_is_keyed_by_its_model(tmp_path: Path) -> None:

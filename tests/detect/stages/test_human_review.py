@@ -11,9 +11,9 @@ import pytest
 
 from mediaproc.blobs import BlobRef, LocalBlobStore
 from mediaproc.detect.stages.doubts import doubts_of
-from mediaproc.detect.stages.human_review import STAGE, human_review
+from mediaproc.detect.stages.human_review import STAGE, check, human_review
 from mediaproc.detect.state import Frame, Video
-from mediaproc.detect.tables import Answers, Detections, Events
+from mediaproc.detect.tables import Answers, Detections, Events, Matches
 from mediaproc.media import decode_jpeg
 
 VIDEO = Video("clip.mp4", "0" * 64, 320, 240, 25.0, 40.0, 1000, (1, 12_800))
@@ -163,6 +163,20 @@ def test_human_review_marks_events_that_were_accepted(review: Any) -> None:
     person = Person({"decisions": {"*": "accept"}, "by": "Ana"})
     (row,) = review({"events": events(("flag", "knife", 0.95))}, person)["events"]
     assert row["details"] == {"rule": "r", "review": "accept", "by": "Ana"}
+
+
+def test_human_review_makes_a_match_certain_by_its_score(review: Any) -> None:
+    (car,) = detections(("car", 0.5)).records()
+    shared = {name: car[name] for name in car if name in {c.name for c in Matches.columns}}
+    match = {**shared, "label": "Acme", "alias": "Acme", "text": "ACNE", "source": "texts"}
+    table = Matches.from_records([{**match, "score": 0.5, "confidence": 0.9}])
+    (row,) = review({"matches": table}, Person("accept"))["matches"]
+    assert (row["score"], row["confidence"]) == (1.0, 0.9)
+
+
+def test_human_review_refuses_thresholds_with_nothing_between() -> None:
+    ((field, _),) = check(STAGE.filled_config({"low": 0.6, "high": 0.6}))
+    assert field == "low"
 
 
 def test_human_review_leaves_what_is_left(review: Any) -> None:

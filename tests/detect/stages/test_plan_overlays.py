@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from mediaproc.detect.products import Overlays
-from mediaproc.detect.rows import Column, Rows
 from mediaproc.detect.stages.base import get_stage
 from mediaproc.detect.stages.overlay_spans import Sights, Timeline, beyond, follow
 from mediaproc.detect.stages.plan_overlays import plan_overlays
 from mediaproc.detect.state import Frames
-from mediaproc.detect.tables import Detections, Events, Texts, Tracks
+from mediaproc.detect.tables import Detections, Events, Texts, Totals, Tracks
 from mediaproc.media import FrameIndex
 
 # 4 s at 25 frames a second.
@@ -169,19 +168,14 @@ def test_plan_overlays_names_events_of_the_kinds_that_are_asked_for(
     assert spans(rows) == [(name, 3, 9) for name in shown]
 
 
-class Summed(Rows):
-    """Columns of totals that are looked at."""
-
-    columns = (Column("label", "str"), Column("values", "json"))
-
-
 def test_plan_overlays_draws_zones_whose_corners_are_told() -> None:
     corners = [[0.0, 0.0], [40.0, 0.0], [40.0, 30.0]]
-    totals = Summed.from_records(
-        [
-            {"label": "yard", "values": {"visits": 3, "points": corners}},
-            {"label": "brand", "values": {"seconds": 3}},
-        ]
+    totals = Totals.from_records(
+        {"node": "z", "topic": "area", "label": label, "values": values}
+        for label, values in {
+            "yard": {"visits": 3, "points": corners},
+            "all": {"visits": 3},
+        }.items()
     )
     [row] = planned(totals=totals)
     assert (row["label"], row["points"]) == ("yard", corners)

@@ -14,6 +14,7 @@ import pytest
 
 from mediaproc.detect.analysis import check
 from mediaproc.detect.profile import parse_profile
+from mediaproc.detect.stages.painting import Painter
 from mediaproc.jobs import Workspace
 from mediaproc.media import write_video
 from tests.browser import browser, played
@@ -163,3 +164,25 @@ def test_render_video_of_a_part_begins_with_its_first_frame(
     result = tmp_path / "part" / "render_video.mp4"
     assert stamps(result) == stamps(clip)[:25]
     assert is_drawn(next(images(result)), box_at(25), BLUE)
+
+
+def test_render_video_part_that_failed_shows_the_frame_before_it(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint = Painter.paint
+
+    def failing(self: Painter, image: Any, frame_index: int, time_s: float) -> None:
+        if 25 <= frame_index < 50:
+            raise RuntimeError("out of paint")
+        paint(self, image, frame_index, time_s)
+
+    monkeypatch.setattr(Painter, "paint", failing)
+    plant(monkeypatch, lambda frame: [])
+    nodes = "nodes: {video: {stage: render_video, on_error: skip}}"
+    source = tmp_path / "source.mp4"
+    grey = (np.full((SIZE[1], SIZE[0], 3), 70, dtype=np.uint8) for _ in range(75))
+    write_video(source, grey, fps=Fraction(25), size_wh=SIZE, options={"g": "25"})
+    values, tables = run_profile(tmp_path, source, nodes, more="segment: {max_s: 1}")
+    assert [failure["node"] for failure in values["failures"]] == ["video_pieces"]
+    every = stamps(source)
+    assert stamps(made(tmp_path, tables)["video.mp4"]) == [*every[:25], *every[50:]]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from mediaproc.blobs import BlobRef, LocalBlobStore
-from mediaproc.detect.rows import Column, Rows
-from mediaproc.detect.services import VideoMedia
+from mediaproc.detect.models import ModelStore
+from mediaproc.detect.rows import Rows
+from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import get_stage
 from mediaproc.detect.stages.report_html import report_html
-from mediaproc.detect.tables import Events
-from mediaproc.media import index_video
+from mediaproc.detect.tables import Events, Exposure, Totals
 from tests.detect.planted import plant
 from tests.detect.running import run_profile
 from tests.detect.videos import AWKWARD, awkward, made
@@ -71,25 +71,6 @@ def test_report_html_takes_any_video(
     assert "Timeline" in page_of(tmp_path, tables).texts
 
 
-class Exposed(Rows):
-    """Columns of exposure that the page reads."""
-
-    columns = (
-        Column("label", "str"),
-        Column("start_s", "float"),
-        Column("end_s", "float"),
-        Column("seen_s", "float"),
-        Column("area_share", "float"),
-        Column("prominence", "float"),
-    )
-
-
-class Summed(Rows):
-    """Columns of totals that the page reads."""
-
-    columns = (Column("topic", "str"), Column("label", "str"), Column("values", "json"))
-
-
 REPORT = {
     "video": {
         "name": "squares.mp4",
@@ -104,29 +85,41 @@ REPORT = {
     "objects": [],
     "tracks": [],
     "texts": [],
+    "speech": [],
+    "transcript": [],
     "failures": [],
 }
 
 
-def shown(clip: Path, folder: Path, **tables: Rows) -> Parsed:
-    """The page of a report without findings, and of these tables."""
-    info, index = index_video(str(clip))
+def shown(clip: Path, folder: Path, report: dict[str, Any] | None = None, **tables: Rows) -> Parsed:
+    """The page of a report without findings of its own but these, and of these tables."""
     blobs = LocalBlobStore(folder / "blobs")
-    media: Any = VideoMedia(info, index, str(clip), None)
-    state: Any = {"report": REPORT, **tables}
+    services = Services(blobs, ModelStore(folder))
+    media = services.media(services.open_video(str(clip)))
+    state: Any = {"report": {**REPORT, **(report or {})}, **tables}
     config = get_stage("report_html").filled_config({})
     files = report_html(state, config=config, media=media, blobs=blobs)["files"]
     return Parsed(blobs.get(BlobRef.from_json(files.records()[0]["blob"])))
 
 
 def test_report_html_sums_the_exposure_of_each_brand(squares_clip: Path, tmp_path: Path) -> None:
-    stretch = {"area_share": 0.1, "prominence": 0.5}
+    stretch = {
+        "node": "e",
+        "pts": 0,
+        "start_frame": 0,
+        "end_frame": 1,
+        "sights": 2,
+        "area_share": 0.1,
+        "prominence": 0.5,
+        "confidence": 0.9,
+        "peak_frame": 0,
+    }
     rows = [
         {"label": "Acme", "start_s": 0.0, "end_s": 1.0, "seen_s": 1.0, **stretch},
         {"label": "Acme", "start_s": 3.0, "end_s": 5.0, "seen_s": 2.0, **stretch},
         {"label": "Zeta", "start_s": 2.0, "end_s": 2.5, "seen_s": 0.5, **stretch},
     ]
-    found = shown(squares_clip, tmp_path, exposure=Exposed.from_records(rows))
+    found = shown(squares_clip, tmp_path, exposure=Exposure.from_records(rows))
     position = found.texts.index("Acme", found.texts.index("Exposure"))
     assert found.texts[position:][:7] == ["Acme", "0:03.0", "50.0 %", "2", "10.0 %", "0.50", "Zeta"]
 
@@ -162,8 +155,9 @@ def test_report_html_shows_flagged_moments_the_gravest_first(
 
 
 def test_report_html_tells_totals_by_topic(squares_clip: Path, tmp_path: Path) -> None:
-    row = {"topic": "line", "label": "gate", "values": {"in": 3, "by_class": {"car": 2}}}
-    found = shown(squares_clip, tmp_path, totals=Summed.from_records([row]))
+    values = {"in": 3, "by_class": {"car": 2}, "points": [[0, 0], [9, 9]]}
+    row = {"node": "z", "topic": "line", "label": "gate", "values": values}
+    found = shown(squares_clip, tmp_path, totals=Totals.from_records([row]))
     position = found.texts.index("Totals: line")
     assert [t for t in found.texts[position:] if t.strip()][:6] == [
         "Totals: line",
@@ -173,3 +167,11 @@ def test_report_html_tells_totals_by_topic(squares_clip: Path, tmp_path: Path) -
         "3",
         "car: 2",
     ]
+
+
+def test_report_html_tells_what_was_said(squares_clip: Path, tmp_path: Path) -> None:
+    phrase = {"text": "Good evening", "language": "en", "confidence": 0.9}
+    transcript = [{"node": "t", "start_s": 1.0, "end_s": 2.5, **phrase}]
+    found = shown(squares_clip, tmp_path, {"transcript": transcript})
+    position = found.texts.index("Good evening")
+    assert found.texts[position:][:4] == ["Good evening", "0:01.0", "0:02.5", "en"]

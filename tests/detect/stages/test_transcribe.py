@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pytest
 
 from mediaproc.detect.models import ModelStore
+from mediaproc.detect.models.speech import SpeechScorer
 from mediaproc.detect.models.whisper import Phrase, Transcriber, model_folder
-from mediaproc.detect.stages.transcribe import STAGE, identity, prepare, transcribe
+from mediaproc.detect.stages.transcribe_pieces import STAGE, identity, prepare, transcribe_pieces
 from mediaproc.detect.state import Segment
 from mediaproc.detect.tables import Speech, Transcript
 from mediaproc.errors import ModelError, ProfileError
 from tests.detect.running import run_profile
-from tests.sounds import RATE, joined, silence, spoken, write_clip
+from tests.sounds import RATE, joined, silence, spoken, tone, write_clip
 
 
 class Media:
@@ -77,9 +78,8 @@ def heard(
     nothing = np.zeros(0, dtype=np.int64)
     segment = Segment(0, ((first, last),), nothing, nothing / 25, nothing > 0, 0, None)
     state: Any = {"segment": segment, "speech": speech}
-    table: Transcript = transcribe(state, config=settings, media=Media(), models=models)[
-        "transcript"
-    ]
+    update = transcribe_pieces(state, config=settings, media=Media(), models=models)
+    table: Transcript = update["phrases"]
     return table.records(), hearing
 
 
@@ -180,6 +180,32 @@ def test_transcribe_model_in_a_missing_folder_is_a_problem_of_the_profile(tmp_pa
     clip = write_clip(tmp_path / "mute.mp4", None)
     with pytest.raises(ProfileError, match="no folder 'models/none', neither here nor beside"):
         run_profile(tmp_path, clip, "stages: [transcribe: {model: models/none}]")
+
+
+class Straddling(Hearing):
+    """Hears a word long after the beginning of a piece."""
+
+    def phrases(self, samples: npt.NDArray[np.float32], **asked: Any) -> list[Phrase]:
+        return [Phrase(at, at + 0.4, f"word{at}", "en", 0.5, []) for at in (0.0, 1.5)]
+
+
+def test_transcribe_feeds_matching_with_words_of_a_piece_that_began_in_another_segment(
+    tmp_path: Path, tiny_whisper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def speaks(scorer: SpeechScorer, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        return np.full(len(samples) // 512, 0.9)
+
+    monkeypatch.setattr(SpeechScorer, "scores", speaks)
+    monkeypatch.setattr(Transcriber, "phrases", Straddling(0.0).phrases)
+    clip = write_clip(tmp_path / "clip.mp4", tone(2.4))
+    stages = f"""stages:
+  - transcribe: {{model: {tiny_whisper}}}
+  - match_text: {{terms: [word1.5], of: [transcript]}}
+  - report"""
+    _, tables = run_profile(tmp_path, clip, stages, more="segment: {max_s: 1}")
+    assert tables["transcript"].column("node") == ["transcribe"] * 2
+    assert tables["matches"].column("label") == ["word1.5"]
+    assert tables["matches"].column("frame_index").tolist() == [37]
 
 
 @pytest.mark.slow

@@ -91,6 +91,14 @@ def test_zones_tell_each_crossing_at_the_first_frame_beyond_the_line() -> None:
     assert sorted(found) == [(False, True, "out")] * 2 + [(True, False, "in")] * 3
 
 
+def test_zones_tell_their_corners_in_pixels() -> None:
+    shapes = {"lines": ["gate: 0.5,0 0.5,1"], "areas": ["yard: 0,0 0.25,0 0.25,0.5"]}
+    found = totals(one((100, 10), (100, 350), **shapes))
+    width, height = traffic().size_wh
+    assert found["gate"]["points"] == [[width / 2, 0], [width / 2, height]]
+    assert found["yard"]["points"] == [[0, 0], [width / 4, 0], [width / 4, height / 2]]
+
+
 @pytest.mark.parametrize("every", [1, 2, 5, 12, 25])
 def test_zones_measure_stays_within_one_sampled_interval(every: int) -> None:
     update = through(traffic(), every)
