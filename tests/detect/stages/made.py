@@ -49,6 +49,22 @@ def box(x1: float, y1: float, x2: float, y2: float) -> dict[str, float]:
     return {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
 
 
+def spoken(start: int, end: int, text: str, fps: float = 25.0) -> dict[str, Any]:
+    """A row of a transcript, from one frame up to another."""
+    return {
+        "node": "",
+        "pts": round(start / fps * TICKS),
+        "start_frame": start,
+        "end_frame": end,
+        "start_s": start / fps,
+        "end_s": end / fps,
+        "text": text,
+        "language": "en",
+        "confidence": 0.8,
+        "words": [],
+    }
+
+
 def true_tracks(scene: Scene, every: int) -> Tracks:
     """What is true of a scene's shapes in every so many frames, as tracks."""
     return Tracks.from_records(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from mediaproc.detect.analysis import analyze
 from mediaproc.detect.profile import load_profile, parse_profile
 from mediaproc.detect.stages.base import get_stage
 from mediaproc.detect.state import Segment
-from mediaproc.detect.tables import Texts
+from mediaproc.detect.tables import Texts, Transcript
 from mediaproc.errors import StageError
-from tests.detect.stages.made import box, call, place, problems
+from tests.detect.stages.made import box, call, place, problems, spoken
 
 LIST = "version: 1\nname: t\nstages:\n  - sample_frames\n  - detect_text\n"
 
@@ -69,15 +68,14 @@ def test_match_text_without_a_hit_is_an_empty_table(text: str) -> None:
 
 
 def phrase(frame: int, text: str) -> dict[str, Any]:
-    return {"start_frame": frame, "start_s": frame / 25, "text": text, "confidence": 0.8}
+    return spoken(frame, frame + 50, text)
 
 
 def said(start: int, end: int, *phrases: dict[str, Any]) -> list[dict[str, Any]]:
     """Matches in a transcript, of one segment."""
     numbers = np.arange(start, end)
     segment = Segment(0, ((start, end),), numbers * 40, numbers / 25, numbers == start, 0, None)
-    transcript = SimpleNamespace(records=lambda: list(phrases))
-    made = {"segment": segment, "transcript": transcript}
+    made = {"segment": segment, "transcript": Transcript.from_records(phrases)}
     records: list[dict[str, Any]] = call("match_text", made, terms=["Acme"], of=["transcript"])[
         "matches"
     ].records()

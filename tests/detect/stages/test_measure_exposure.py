@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mediaproc.detect.analysis import analyze
@@ -100,6 +100,7 @@ def test_measure_exposure_meets_the_truth_within_one_sampled_interval(tmp_path: 
         assert abs(row["values"]["seconds"] - true_s) <= 0.5 * row["values"]["stretches"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 249), st.integers(1, 250), st.integers(1, 60))
 def test_measure_exposure_of_any_stretch_is_right_within_one_sampled_interval(
     start: int, length: int, every: int
@@ -166,6 +167,7 @@ def test_measure_exposure_share_is_that_of_the_boxes_together() -> None:
     assert row["sights"] == 1
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(*[st.integers(0, 12)] * 4).map(

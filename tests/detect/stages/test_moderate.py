@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mediaproc.detect.analysis import analyze
+from mediaproc.detect.models import ModelStore
 from mediaproc.detect.profile import parse_profile
 from mediaproc.detect.stages.policy import NUDENET, RuleError, parse_rules, policy_rules
-from mediaproc.detect.tables import Detections, Matches
-from tests.detect.stages.made import box, call, place, problems, state
+from mediaproc.detect.tables import Detections, Matches, Transcript
+from tests.detect.stages.made import box, call, place, problems, spoken, state
 
 SEVERITIES = ["mild", "moderate", "severe"]
 
@@ -117,19 +118,8 @@ def test_moderate_rules_about_matches_see_score_times_confidence() -> None:
 
 
 def test_moderate_rules_about_the_transcript_flag_whole_words_for_as_long_as_the_phrase() -> None:
-    phrases = [
-        {
-            "start_frame": start,
-            "end_frame": start + 50,
-            "pts": start * 40,
-            "start_s": start / 25,
-            "end_s": start / 25 + 2,
-            "text": text,
-            "confidence": 0.8,
-        }
-        for start, text in ((13, "Shut up, please"), (100, "shutter upset"))
-    ]
-    made = state(range(0, 250, 5), transcript=SimpleNamespace(records=lambda: phrases))
+    phrases = [spoken(13, 63, "Shut up, please"), spoken(100, 150, "shutter upset")]
+    made = state(range(0, 250, 5), transcript=Transcript.from_records(phrases))
     update = call("moderate", made, policy="none", rules=["transcript.shut up >= 0.5: mild"])
     assert moments(update) == [("shut up", 0.52, 2.52, "mild")]
     assert update["events"].records()[0]["end_frame"] == 63
@@ -145,10 +135,8 @@ def test_moderate_without_findings_is_two_empty_tables(sampled: range) -> None:
 # ---- policies and rules
 
 
-def test_moderate_default_policy_names_labels_that_nudenet_has() -> None:
-    from mediaproc.detect.models import ModelStore
-
-    names = ModelStore(None).class_names("pkg:nudenet/320n.onnx").values()  # type: ignore[arg-type]
+def test_moderate_default_policy_names_labels_that_nudenet_has(tmp_path: Path) -> None:
+    names = ModelStore(tmp_path).class_names("pkg:nudenet/320n.onnx").values()
     assert {rule.label for rule in parse_rules(NUDENET, SEVERITIES)} <= set(names)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mediaproc.detect.analysis import analyze
@@ -196,6 +196,7 @@ def test_zones_lines_count_like_those_of_supervision() -> None:
     assert zone.in_count > 2
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=2, max_size=12),
     st.tuples(st.integers(0, 40), st.integers(0, 40)),
