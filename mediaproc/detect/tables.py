@@ -207,7 +207,7 @@ class FrameLabels(Rows):
 
 
 class Codes(Rows):
-    """QR codes and barcodes read in frames, one row each."""
+    """QR codes and barcodes read in frames, one row each; of barcodes, where they were read."""
 
     columns = (
         *_FRAME_COLUMNS,

@@ -13,6 +13,7 @@ from mediaproc.media import write_video
 from tests.clips import real_clip
 from tests.detect.running import chosen_frames, run_profile
 from tests.scenes import Caption, Picture, Scene
+from tests.weights import FRAMES
 
 OFF = {"black_level": 0, "min_sharpness": 0, "min_change": 0}
 
@@ -99,11 +100,13 @@ def test_filter_frames_keeps_the_same_frames_in_segments_of_any_length(tmp_path:
 def test_filter_frames_may_leave_no_frame_to_the_stages_after_it(tmp_path: Path) -> None:
     clip = written(tmp_path / "a.mp4", [np.zeros((120, 160, 3), dtype=np.uint8)] * 3)
     stages = (
-        "stages: [sample_frames, filter_frames, "
-        "detect_objects: {model: 'pkg:nudenet/320n.onnx'}, report]"
+        "stages: [sample_frames, filter_frames, detect_faces, detect_codes, detect_motion, "
+        f"classify_frames: {{model: {FRAMES}, image_size: 96}}, track_objects, report]"
     )
     values, tables = run_profile(tmp_path, clip, stages)
-    assert (values["report"]["sampled_frames"], len(tables["detections"])) == (0, 0)
+    assert values["report"]["sampled_frames"] == 0
+    expected = ["codes", "detections", "events", "frame_labels", "motion", "tracks"]
+    assert {name: len(rows) for name, rows in tables.items()} == dict.fromkeys(expected, 0)
 
 
 @pytest.mark.parametrize("size_wh", [(3840, 2160), (270, 480), (98, 66)])
