@@ -73,3 +73,26 @@ def test_detect_text_sees_a_single_digit_change_and_a_new_line_while_another_sta
         read.setdefault(row["frame_index"], []).append(row["text"].replace(" ", ""))
     assert [read[frame][0] for frame in range(0, 200, 25)] == ["Score3:2"] * 4 + ["Score8:2"] * 4
     assert [len(read[frame]) for frame in range(0, 200, 25)] == [1] * 5 + [2] * 3
+
+
+@pytest.mark.slow
+def test_detect_text_reads_the_same_however_the_video_is_cut(tmp_path: Path) -> None:
+    Scene(
+        150,
+        captions=[
+            Caption("Score 3:2", 0, 80, (60, 40)),
+            Caption("Harbour at dusk", 30, 150, (60, 280)),
+        ],
+        seed=5,
+    ).render(tmp_path / "scene.mp4", g="25")
+    rows = []
+    for seconds in (1, 60):
+        _, tables = run_profile(
+            tmp_path,
+            tmp_path / "scene.mp4",
+            "stages: [sample_frames: {every: 10}, detect_text]",
+            more=f"segment: {{max_s: {seconds}}}",
+        )
+        rows.append(tables["texts"].records())
+    assert rows[0] == rows[1]
+    assert {row["text"].replace(" ", "") for row in rows[0]} == {"Score3:2", "Harbouratdusk"}

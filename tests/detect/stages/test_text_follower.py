@@ -95,7 +95,7 @@ def test_text_follower_recognises_a_caption_over_a_moving_picture_seldom(
     pictures = [written(moving(n), "Seven boats return", (200, 440)) for n in range(8)]
     found = followed(reader, pictures)
     assert found == [["Sevenboatsreturn"]] * 8
-    assert reader.recognised <= 4
+    assert reader.recognised <= 6
 
 
 def test_text_follower_looks_at_nothing_closely_where_no_text_moves(
@@ -154,7 +154,7 @@ def test_text_follower_finds_small_text_that_stays_from_its_first_frame(
     reader: CountingReader,
 ) -> None:
     pictures = [moving(n) for n in range(6)]
-    small = [written(p, "Photo by Ada", (700, 60), 13) for p in pictures[2:5]]
+    small = [written(p, "Photo by Ada", (700, 60), 11) for p in pictures[2:5]]
     found = followed(reader, [*pictures[:2], *small, pictures[5]])
     assert found == [[], [], *[["PhotobyAda"]] * 3, []]
 
