@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.models.store import ModelStore
+from mediaproc.timing import timed
 
 WEIGHTS = "pkg:silero_vad/data/silero_vad_16k_sequence.onnx"
 # Samples of a window at 16 kHz, and of its overlap with the one before: the network's own.
@@ -55,7 +56,7 @@ class SpeechScorer:
         windows = np.lib.stride_tricks.sliding_window_view(samples, CONTEXT + WINDOW)[::WINDOW]
         zeros = np.zeros(_STATE_SHAPE, dtype=np.float32)
         given = {"input": np.ascontiguousarray(windows), "h": zeros, "c": zeros}
-        found: npt.NDArray[np.float64] = (
-            self._session.run(["speech_probs"], given)[0].reshape(-1).astype(np.float64)
-        )
+        with timed("inference"):
+            (likely,) = self._session.run(["speech_probs"], given)
+        found: npt.NDArray[np.float64] = likely.reshape(-1).astype(np.float64)
         return found

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mediaproc.timing import timed
+
 Image = npt.NDArray[np.uint8]
 Quad = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -91,7 +93,8 @@ class TextReader:
         # One line at a time: a batch is as wide as its widest line, and the reading of a line
         # would hang on those beside it.
         upright = _upright(image, quad.astype(np.float32))
-        found = self._reading.text_rec(TextRecInput(img=[upright], return_word_box=False))
+        with timed("inference"):
+            found = self._reading.text_rec(TextRecInput(img=[upright], return_word_box=False))
         return Line(str(found.txts[0]), float(found.scores[0]), quad)
 
     def glance(self, image: Image, region: Box, pixels: int) -> list[Box]:
@@ -169,17 +172,18 @@ def _engine(threads: int, more: dict[str, Any]) -> Any:
 
 def _called(engine: Any, image: Image, *, use_rec: bool, use_det: bool = True) -> Any:
     # All options each time: what is left out keeps the value of the call before.
-    return engine(
-        image,
-        use_det=use_det,
-        use_cls=False,
-        use_rec=use_rec,
-        return_word_box=False,
-        return_single_char_box=False,
-        text_score=0.0,
-        box_thresh=0.5,
-        unclip_ratio=1.6,
-    )
+    with timed("inference"):
+        return engine(
+            image,
+            use_det=use_det,
+            use_cls=False,
+            use_rec=use_rec,
+            return_word_box=False,
+            return_single_char_box=False,
+            text_score=0.0,
+            box_thresh=0.5,
+            unclip_ratio=1.6,
+        )
 
 
 def _quads(found: Any) -> list[Quad]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mediaproc.detect.models.store import ModelStore
 from mediaproc.errors import ModelError
+from mediaproc.timing import timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +77,18 @@ class Transcriber:
             task: ``"transcribe"`` or ``"translate"`` (into English).
             beam: how many wordings are followed at once.
         """
-        segments, info = self._model.transcribe(
-            samples,
-            language=language,
-            task=task,
-            beam_size=beam,
-            # Higher temperatures, which it would try next, draw at random.
-            temperature=0.0,
-            condition_on_previous_text=False,
-            word_timestamps=True,
-        )
-        return [_phrase(segment, info.language) for segment in segments]
+        with timed("inference"):
+            segments, info = self._model.transcribe(
+                samples,
+                language=language,
+                task=task,
+                beam_size=beam,
+                # Higher temperatures, which it would try next, draw at random.
+                temperature=0.0,
+                condition_on_previous_text=False,
+                word_timestamps=True,
+            )
+            return [_phrase(segment, info.language) for segment in segments]
 
 
 def model_folder(models: ModelStore, model: str) -> Path:
