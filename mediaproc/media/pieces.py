@@ -24,6 +24,7 @@ from av.packet import Packet
 from mediaproc.errors import MediaError
 from mediaproc.media.probe import VideoInfo
 from mediaproc.media.sound import Sound
+from mediaproc.timing import timed
 
 # Longest run without a keyframe, in seconds: how far a player has to go back to seek.
 _KEYFRAME_S = 4.0
@@ -95,7 +96,8 @@ def encode_piece(
         context.color_primaries, context.color_trc = primaries, transfer
         context.colorspace = matrix
         for pts, image in frames:
-            container.mux(stream.encode(convert(pts, image)))
+            with timed("encode"):
+                container.mux(stream.encode(convert(pts, image)))
             count += 1
         container.mux(stream.encode(None))
     return count
