@@ -34,8 +34,8 @@ from mediaproc.detect.profile import Profile
 from mediaproc.detect.segments import cut
 from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY, wanted_services
-from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
-from mediaproc.detect.stages.sample_frames import are_kept
+from mediaproc.detect.stages.sampling.sample_frames import STAGE as SAMPLE_FRAMES
+from mediaproc.detect.stages.sampling.sample_frames import are_kept
 from mediaproc.errors import StageError
 from mediaproc.media import FingerprintMemory
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.plan import Plan
 from mediaproc.detect.segments import segment_of
-from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
-from mediaproc.detect.stages.sample_frames import are_kept, sampled
+from mediaproc.detect.stages.sampling.sample_frames import STAGE as SAMPLE_FRAMES
+from mediaproc.detect.stages.sampling.sample_frames import are_kept, sampled
 from mediaproc.detect.state import Frame, Video
 from mediaproc.errors import MediaError
 from mediaproc.media import (

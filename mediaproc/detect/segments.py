@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mediaproc.detect.plan import Plan, SegmentSpec
-from mediaproc.detect.stages.sample_frames import STAGE as SAMPLE_FRAMES
-from mediaproc.detect.stages.sample_frames import sampled, scaled_size
+from mediaproc.detect.stages.sampling.sample_frames import STAGE as SAMPLE_FRAMES
+from mediaproc.detect.stages.sampling.sample_frames import sampled, scaled_size
 from mediaproc.detect.state import Segment, Video
 from mediaproc.errors import MediaError
 from mediaproc.media import AnchorBlock, FrameIndex, anchors

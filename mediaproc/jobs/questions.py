@@ -37,7 +37,7 @@ class Asked:
 
     def check(self, answer: Any) -> None:
         """ValueError where a review does not take the answer; others only their stage can check."""
-        from mediaproc.detect.stages.reviewing import read_answer
+        from mediaproc.detect.stages.asking.reviewing import read_answer
 
         if self._is_review():
             read_answer(answer, [item["id"] for item in self.items])

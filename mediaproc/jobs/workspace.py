@@ -371,7 +371,7 @@ class Workspace:
         Args:
             job_id: a job that waits.
             node: the node that asks.
-            answer: JSON values; what a review takes, see ``mediaproc.detect.stages.reviewing``.
+            answer: JSON values; what a review takes, see ``detect.stages.asking.reviewing``.
 
         Raises:
             JobError: there is no such job, a process runs it, the node asks nothing, or the answer

@@ -82,7 +82,7 @@ def test_nodes_guard_in_segment_scope_narrows_frames_to_those_where_it_holds(
     def look(state: Any) -> dict[str, Any]:
         return {"looked": state["frames"].indexes.tolist()}
 
-    from mediaproc.detect.stages.detect_objects import STAGE
+    from mediaproc.detect.stages.detection.detect_objects import STAGE
 
     serialisers = {"serialize_fn": STAGE.serialize_fn, "deserialize_fn": STAGE.deserialize_fn}
     add("marks", marks, ["frames"], ["detections"], **serialisers)

@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-from mediaproc.detect.stages import (
+from mediaproc.detect.stages.analysis import match_text, measure_exposure, moderate, zones
+from mediaproc.detect.stages.asking import escalate_vlm, human_review
+from mediaproc.detect.stages.audio import detect_speech, score_speech, transcribe, transcribe_pieces
+from mediaproc.detect.stages.base import StageDefinition
+from mediaproc.detect.stages.detection import (
     classify_frames,
-    contact_sheet,
-    crop_objects,
-    cut_crops,
     detect_codes,
     detect_faces,
     detect_motion,
     detect_objects,
-    detect_shots,
-    detect_speech,
-    detect_text,
-    escalate_vlm,
-    export,
-    filter_frames,
-    human_review,
-    match_text,
-    measure_exposure,
-    moderate,
+    score_motion,
+)
+from mediaproc.detect.stages.reading import detect_text
+from mediaproc.detect.stages.rendering import (
+    contact_sheet,
+    crop_objects,
+    cut_crops,
     plan_crops,
     plan_overlays,
     plan_redaction,
     redact,
     render_pieces,
     render_video,
-    report,
-    report_html,
-    sample_frames,
-    sample_scenes,
-    score_frames,
-    score_motion,
-    score_speech,
-    track_camera,
-    track_objects,
-    transcribe,
-    transcribe_pieces,
-    zones,
 )
-from mediaproc.detect.stages.base import StageDefinition
+from mediaproc.detect.stages.reporting import export, report, report_html
+from mediaproc.detect.stages.sampling import filter_frames, sample_frames, sample_scenes
+from mediaproc.detect.stages.shots import detect_shots, score_frames
+from mediaproc.detect.stages.tracking import track_camera, track_objects
 
 BUILTIN: list[StageDefinition] = [
     sample_frames.STAGE,
     filter_frames.STAGE,
+    sample_scenes.STAGE,
     score_frames.STAGE,
     detect_shots.STAGE,
-    sample_scenes.STAGE,
     detect_objects.STAGE,
     detect_faces.STAGE,
     classify_frames.STAGE,
@@ -57,7 +46,16 @@ BUILTIN: list[StageDefinition] = [
     detect_text.STAGE,
     track_camera.STAGE,
     track_objects.STAGE,
-    export.STAGE,
+    score_speech.STAGE,
+    detect_speech.STAGE,
+    transcribe_pieces.STAGE,
+    transcribe.STAGE,
+    match_text.STAGE,
+    measure_exposure.STAGE,
+    zones.STAGE,
+    moderate.STAGE,
+    escalate_vlm.STAGE,
+    human_review.STAGE,
     plan_overlays.STAGE,
     plan_redaction.STAGE,
     render_pieces.STAGE,
@@ -67,16 +65,7 @@ BUILTIN: list[StageDefinition] = [
     cut_crops.STAGE,
     crop_objects.STAGE,
     contact_sheet.STAGE,
-    match_text.STAGE,
-    measure_exposure.STAGE,
-    zones.STAGE,
-    moderate.STAGE,
-    score_speech.STAGE,
-    detect_speech.STAGE,
-    transcribe_pieces.STAGE,
-    transcribe.STAGE,
-    escalate_vlm.STAGE,
-    human_review.STAGE,
+    export.STAGE,
     report.STAGE,
     report_html.STAGE,
 ]

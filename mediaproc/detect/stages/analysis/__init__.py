@@ -1,0 +1,1 @@
+"""What findings mean: brands, exposure, zones, policies."""

@@ -1,0 +1,1 @@
+"""Models and people who are asked about what is uncertain."""

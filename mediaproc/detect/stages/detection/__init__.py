@@ -1,0 +1,1 @@
+"""What stands in single frames: objects, faces, codes, motion, kinds of picture."""

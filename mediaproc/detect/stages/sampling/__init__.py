@@ -1,0 +1,1 @@
+"""Which frames the other stages look at."""
