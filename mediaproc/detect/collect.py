@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mediaproc.blobs import BlobStore
-from mediaproc.detect.exports import plain_findings
+from mediaproc.detect.exports import plain_findings, plain_table
 from mediaproc.detect.models import ModelStore
 from mediaproc.detect.parts import Part, distinct
 from mediaproc.detect.plan import Plan
@@ -16,7 +16,7 @@ from mediaproc.detect.services import Services
 from mediaproc.detect.stages.base import REGISTRY
 from mediaproc.detect.state import Frames
 from mediaproc.detect.tables import Files
-from mediaproc.outputs import Findings
+from mediaproc.outputs import Findings, Table
 
 
 def collect_tables(
@@ -82,28 +82,59 @@ def collect_findings(
     header, parts = values["header"], distinct(values.get("parts", ()))
     services = Services(blobs, ModelStore(Path()))
     chosen = _chosen(header, parts, services)
+    wanted = [part for part in parts if not nodes or part.node in nodes]
     refined = set() if nodes else _refined(plan, {part.node for part in parts})
-    made: dict[str, list[Rows]] = {}
-    seen: dict[str, dict[str, Frames]] = {}
-    for node in plan.nodes:
-        if nodes and node.id not in nodes:
-            continue
-        own = [part for part in parts if part.node == node.id]
-        for channel, rows in collect_tables({**values, "parts": own}, blobs).items():
-            if (node.id, channel) in refined or isinstance(rows, Files):
-                continue
-            if REGISTRY.channel(channel).result:
-                made.setdefault(channel, []).append(rows)
-                seen.setdefault(channel, {}).update(_seen(plan, node.id, chosen))
+    makers: dict[str, set[str]] = {}
+    for part in wanted:
+        for channel in REGISTRY.get(part.stage).io.writes:
+            if _is_result(channel) and (part.node, channel) not in refined:
+                makers.setdefault(channel, set()).add(part.node)
+
+    def table(channel: str) -> Table:
+        own = [part for part in wanted if part.node in makers[channel]]
+        rows = collect_tables({**values, "parts": own}, blobs)[channel]
+        seen: dict[str, Frames] = {}
+        for maker in sorted(makers[channel]):
+            seen |= _seen(plan, maker, chosen)
+        return plain_table(channel, rows, seen.values())
+
     return plain_findings(
         services.video(header),
-        {
-            channel: (type(tables[0]).concat(tables), [*seen[channel].values()])
-            for channel, tables in sorted(made.items())
-        },
+        _Tables(sorted(makers), table),
+        chosen=[*chosen.values()],
         failures=values.get("failures", []),
         media=lambda: services.media(header),
     )
+
+
+class _Tables(Mapping[str, Table]):
+    """Tables that are read when they are asked for: hours of frame scores are mostly not."""
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Table]) -> None:
+        self._names = names
+        self._read = read
+        self._tables: dict[str, Table] = {}
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._tables:
+            self._tables[name] = self._read(name)
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+
+def _is_result(channel: str) -> bool:
+    spec = REGISTRY.channel(channel)
+    return issubclass(spec.type, Rows) and not issubclass(spec.type, Files) and spec.result
 
 
 def _chosen(

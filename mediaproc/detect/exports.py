@@ -18,8 +18,9 @@ from mediaproc.outputs import Findings, SeenFrames, Table, TableColumn, VideoFac
 
 def plain_findings(
     video: Video,
-    tables: Mapping[str, tuple[Rows, Sequence[Frames]]],
+    tables: Mapping[str, Table],
     *,
+    chosen: Sequence[Frames],
     failures: Sequence[Mapping[str, Any]],
     media: Callable[[], MediaSource],
 ) -> Findings:
@@ -27,11 +28,11 @@ def plain_findings(
 
     Args:
         video: the video.
-        tables: name -> the table, and the frames that its makers looked at.
+        tables: the tables by name.
+        chosen: the frames that stages chose, which may be kept.
         failures: what failed and was skipped.
         media: opens the video; called where pixels of frames are wanted that no stage chose.
     """
-    chosen = [frames for _, seen in tables.values() for frames in seen]
     return Findings(
         video=VideoFacts(
             name=video_name(video.path),
@@ -44,13 +45,14 @@ def plain_findings(
             frame_count=video.frame_count,
             time_base=Fraction(*video.time_base),
         ),
-        tables={name: _table(name, rows, seen) for name, (rows, seen) in tables.items()},
+        tables=tables,
         failures=failures,
         images=lambda wanted: _images(wanted, chosen, media, (video.width, video.height)),
     )
 
 
-def _table(name: str, rows: Rows, seen: Iterable[Frames]) -> Table:
+def plain_table(name: str, rows: Rows, seen: Iterable[Frames]) -> Table:
+    """A table, with the frames that its makers looked at."""
     columns = tuple(
         TableColumn(c.name, c.kind, rows.column(c.name), c.description) for c in rows.columns
     )

@@ -128,10 +128,8 @@ class Exporter:
         found = [name for name in self.tables or sorted(tables) if name in tables]
         if not found:
             wanted = " or ".join(self.tables) or "a table"
-            others = [n for n in sorted(tables) if self.columns and tables[n].has(*self.columns)]
-            hint = f"; any of {', '.join(others)} can be asked for" if others else ""
             raise OutputError(
-                f"format {self.name} takes {wanted}, of which there is none; there is: {have}{hint}"
+                f"format {self.name} takes {wanted}, of which there is none; there is: {have}"
             )
         if not self.tables or self.several:
             return {name: tables[name] for name in found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +230,15 @@ def test_exports_are_made_in_python(
     written = mediaproc.export("a", "cvat", tmp_path / "a.xml", options={"labels": ["thing"]})
     assert written == {"tracks": 29}
     assert (tmp_path / "a.xml").read_text().count('outside="0"') == 29
+
+
+def test_exports_read_no_table_that_they_do_not_write(
+    done: Workspace, export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = REGISTRY.get("score_frames")
+
+    def unreadable(data: Any, job_id: str, *, blobs: Any) -> dict[str, Any]:
+        raise AssertionError("frame scores were read")
+
+    monkeypatch.setitem(REGISTRY._stages, "score_frames", replace(stage, deserialize_fn=unreadable))
+    assert export("a", "coco") == {"tracks": 29}

@@ -50,7 +50,6 @@ def test_exporter_takes_tables(
         ("faces", "there is no table 'faces'; there is: events, shots, texts"),
         ("shots", "coco cannot be made of shots, which has no frame_index and time_s and x1"),
         (None, "takes tracks or detections, of which there is none; there is: events, shots"),
-        (None, "; any of texts can be asked for$"),
     ],
 )
 def test_exporter_says_which_tables_there_are(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaproc.blobs import BlobStore
-from mediaproc.detect.exports import plain_findings
+from mediaproc.detect.exports import plain_findings, plain_table
 from mediaproc.detect.rows import Rows
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
 from mediaproc.detect.stages.channels import FILES, table_serializers
@@ -35,7 +35,8 @@ def export(
     tables: dict[str, Rows] = {c: state[c] for c in _TABLES if c in state}  # type: ignore[literal-required]
     findings = plain_findings(
         state["video"],
-        {channel: (rows, frames) for channel, rows in sorted(tables.items())},
+        {channel: plain_table(channel, rows, frames) for channel, rows in sorted(tables.items())},
+        chosen=frames,
         failures=state.get("failures", []),
         media=lambda: media,
     )

@@ -12,7 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from tests.detect.stages.test_track_objects import seen_boxes, tracked
 
 from mediaproc.detect.stages.tracking.track_camera import moved
 from mediaproc.detect.stages.tracking.track_objects import STAGE, track_objects
@@ -20,6 +19,7 @@ from mediaproc.detect.tables import CameraMotion
 from mediaproc.media import write_video
 from tests.detect.identity import Sight, idf1
 from tests.detect.running import run_profile
+from tests.detect.stages.tracking.test_track_objects import seen_boxes, tracked
 from tests.scenes import Picture, background
 
 SIZE_WH = (640, 360)
