@@ -108,5 +108,5 @@ STAGE = StageDefinition(
     serialize_fn=_SERIALIZE,
     deserialize_fn=_DESERIALIZE,
     channels=[DETECTIONS],
-    needs=StageNeeds(model_fields=("model",), licence="AGPL-3.0 (Ultralytics, nudenet's weights)"),
+    needs=StageNeeds(model_fields=("model",), licence="AGPL-3.0 (Ultralytics)"),
 )
