@@ -47,15 +47,8 @@ class _Log:
                 f"{event['job']}: {video['duration_s']:.1f} s, {video['frame_count']} frames of "
                 f"{video['width']}x{video['height']}"
             )
-        elif event["type"] == "elsewhere":
-            fail(
-                f"{event['job']}: goes on elsewhere, so last digits may differ: "
-                f"{'; '.join(event['changes'])}"
-            )
-        elif event["type"] == "without_video":
-            fail(f"{event['job']}: goes on without its video, with kept frames: {event['why']}")
-        elif event["type"] == "failure":
-            fail(f"{event['job']}: {event['node']} failed and is skipped: {event['error']}")
+        elif message := _message(event):
+            fail(message)
         elif event["type"] == "node":
             now, last = time.monotonic(), event["done"] >= event["total"]
             if last or now - self._said.get(event["node"], 0.0) >= _LOG_EVERY_S:
@@ -89,6 +82,8 @@ def _bars() -> Iterator[Callable[[dict[str, Any]], None]]:
         if event["type"] == "planned":
             for node in event["nodes"]:
                 tasks[node] = bars.add_task(node, total=event["segments"], rate="")
+        elif message := _message(event):
+            bars.console.print(message, markup=False, highlight=False)
         elif event["type"] == "node":
             if event["node"] not in tasks:
                 tasks[event["node"]] = bars.add_task(event["node"], total=event["total"], rate="")
@@ -96,6 +91,19 @@ def _bars() -> Iterator[Callable[[dict[str, Any]], None]]:
 
     with bars:
         yield show
+
+
+def _message(event: dict[str, Any]) -> str | None:
+    """What a person should know of, or None where the event only tells how far the job is."""
+    job = event["job"]
+    if event["type"] == "elsewhere":
+        changes = "; ".join(event["changes"])
+        return f"{job}: goes on elsewhere, so last digits may differ: {changes}"
+    if event["type"] == "without_video":
+        return f"{job}: goes on without its video, with kept frames: {event['why']}"
+    if event["type"] == "failure":
+        return f"{job}: {event['node']} failed and is skipped: {event['error']}"
+    return None
 
 
 def _rate(event: dict[str, Any]) -> str:
