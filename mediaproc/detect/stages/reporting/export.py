@@ -18,7 +18,20 @@ from mediaproc.outputs.exporter import options_of
 from mediaproc.outputs.formats import EXPORTERS, get_exporter
 
 # What there is to export, besides the frames that it was found in.
-_TABLES = ["detections", "tracks", "texts", "shots", "events"]
+_TABLES = [
+    "detections",
+    "tracks",
+    "texts",
+    "shots",
+    "events",
+    "matches",
+    "exposure",
+    "totals",
+    "speech",
+    "transcript",
+    "frame_labels",
+    "codes",
+]
 
 
 def export(
