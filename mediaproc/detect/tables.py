@@ -30,7 +30,16 @@ _BOX_COLUMNS = (
 )
 
 
-class Detections(Rows):
+class Boxed(Rows):
+    """Rows with a box each."""
+
+    @property
+    def xyxy(self) -> npt.NDArray[np.float64]:
+        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
+        return np.stack([self.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)
+
+
+class Detections(Boxed):
     """Objects found in frames, one row each."""
 
     columns = (
@@ -43,13 +52,8 @@ class Detections(Rows):
         Column("keypoints", "json", "[[x, y, confidence], ...], or null"),
     )
 
-    @property
-    def xyxy(self) -> npt.NDArray[np.float64]:
-        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
-        return _xyxy(self)
 
-
-class Tracks(Rows):
+class Tracks(Boxed):
     """Objects followed through frames: a row for each sight of each track."""
 
     columns = (
@@ -61,13 +65,8 @@ class Tracks(Rows):
         *_BOX_COLUMNS,
     )
 
-    @property
-    def xyxy(self) -> npt.NDArray[np.float64]:
-        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
-        return _xyxy(self)
 
-
-class Texts(Rows):
+class Texts(Boxed):
     """Lines of text seen in frames, one row each."""
 
     columns = (
@@ -206,7 +205,7 @@ class FrameLabels(Rows):
     )
 
 
-class Codes(Rows):
+class Codes(Boxed):
     """QR codes and barcodes read in frames, one row each; of barcodes, where they were read."""
 
     columns = (
@@ -216,11 +215,6 @@ class Codes(Rows):
         *_BOX_COLUMNS,
         Column("quad", "json", "corners as [[x, y] x 4] in pixels, clockwise from its upper left"),
     )
-
-    @property
-    def xyxy(self) -> npt.NDArray[np.float64]:
-        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels."""
-        return _xyxy(self)
 
 
 class Motion(Rows):
@@ -249,8 +243,11 @@ class CameraMotion(Rows):
     )
 
 
-class Matches(Rows):
-    """Names and words of a list, found in what was read or said; a row for each place."""
+class Matches(Boxed):
+    """Names and words of a list, found in what was read or said; a row for each place.
+
+    What was said has a box of zeros.
+    """
 
     columns = (
         *_FRAME_COLUMNS,
@@ -262,11 +259,6 @@ class Matches(Rows):
         Column("confidence", "float", "0..1: of the line"),
         *_BOX_COLUMNS,
     )
-
-    @property
-    def xyxy(self) -> npt.NDArray[np.float64]:
-        """Boxes, shape (N, 4), ``(x1, y1, x2, y2)`` in pixels; 0 of what was said."""
-        return _xyxy(self)
 
 
 class Exposure(Rows):
@@ -381,7 +373,3 @@ class Reviews(Rows):
         Column("by", "str", "who decided: a person or a model; nobody where it was not asked"),
         Column("crop", "json", "the picture shown: reference to a JPEG in the blob store, or null"),
     )
-
-
-def _xyxy(rows: Rows) -> npt.NDArray[np.float64]:
-    return np.stack([rows.column(name) for name in ("x1", "y1", "x2", "y2")], axis=1)
