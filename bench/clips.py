@@ -10,11 +10,11 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from measure import ROOT
 
-ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mediaproc.media import write_video  # noqa: E402 (after the path is set)
+from mediaproc.media import write_video
 
 WORK = Path(__file__).parent / "made"
 FPS = Fraction(25)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+ROOT = Path(__file__).parents[1]
+
 Key = TypeVar("Key")
 Result = TypeVar("Result")
 
@@ -68,23 +70,26 @@ def measured(
     environment: Mapping[str, str] | None = None,
 ) -> Run:
     """Run a command to its end; its home is a fresh folder unless given."""
-    with tempfile.TemporaryDirectory() as fresh, tempfile.TemporaryFile() as out:
-        with tempfile.TemporaryFile() as errors:
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                [str(word) for word in command],
-                env=surroundings(home or Path(fresh), environment),
-                stdout=out,
-                stderr=errors,
-                cwd=fresh,
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - started
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                errors.seek(0)
-                said = errors.read().decode()
-                raise RuntimeError(f"{command} ended with {process.returncode}: {said}")
+    with (
+        tempfile.TemporaryDirectory() as fresh,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as errors,
+    ):
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            env=surroundings(home or Path(fresh), environment),
+            stdout=out,
+            stderr=errors,
+            cwd=fresh,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read().decode()
+            raise RuntimeError(f"{command} ended with {process.returncode}: {said}")
         out.seek(0)
         said = out.read().decode()
     cpu = usage.ru_utime + usage.ru_stime
@@ -92,9 +97,11 @@ def measured(
 
 
 def surroundings(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a measured command: nothing is fetched, installed or called."""
+    """The environment of a measured command: this checkout, and nothing fetched or installed."""
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(path),
         "MEDIAPROC_HOME": str(home),
         "YOLO_AUTOINSTALL": "false",
         "YOLO_OFFLINE": "true",

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("clip")
     parser.add_argument("--every", type=int, required=True)
+    parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--confidence", type=float, default=0.25)
     parser.add_argument("--threads", type=int, help="torch's; its own choice where left out")
     parser.add_argument("--boxes")
@@ -44,7 +45,12 @@ def main() -> None:
         # It sets torch's threads, to one less than there are cores, when it chooses a device.
         torch_utils.NUM_THREADS = arguments.threads
     model = YOLO(arguments.model, task="detect")
-    settings = {"imgsz": 640, "conf": arguments.confidence, "device": "cpu", "verbose": False}
+    settings = {
+        "imgsz": arguments.size,
+        "conf": arguments.confidence,
+        "device": "cpu",
+        "verbose": False,
+    }
     if arguments.same:
         results = (model.predict(i, **settings)[0] for i in images(arguments.clip, arguments.every))
     else:

@@ -7,11 +7,15 @@ nothing; how long it takes is the same. ``--weights yolo11n.pt`` takes the train
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 from clips import WORK, pictures
+
+# Read when it is imported: nothing is fetched or installed, and stdout is left to the results.
+os.environ.update(YOLO_AUTOINSTALL="false", YOLO_OFFLINE="true", YOLO_VERBOSE="false")
 
 # Of all places in a frame at which the model could find something, those above the threshold.
 _FOUND = 0.002
