@@ -119,7 +119,7 @@ def test_invariance_is_not_that_of_empty_results(folder: Path) -> None:
     assert len(rows["texts"]) >= 5
     assert {row["label"] for row in rows["matches"]} == {"Live from", "Here"}
     assert {row["label"] for row in rows["exposure"]} == {"Live from", "Here"}
-    assert {row["kind"] for row in rows["events"]} == {"crossing", "flag"}
+    assert {row["kind"] for row in rows["events"]} == {"crossing", "flag", "motion"}
     assert len(rows["frame_labels"]) == 12
     assert len(rows["motion"]) >= 50
     assert len(rows["camera"]) == 300

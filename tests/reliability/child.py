@@ -100,6 +100,7 @@ def instrument(watch: Watch) -> None:
     from mediaproc.detect.models.text import TextReader
     from mediaproc.detect.nodes import StageNode
     from mediaproc.jobs import results, workspace
+    from mediaproc.media import Decoder
 
     def wrap(owner: Any, function: str, name: str) -> None:
         original = getattr(owner, function)
@@ -112,9 +113,9 @@ def instrument(watch: Watch) -> None:
 
     wrap(services, "index_video", "decoding")
     wrap(kept, "decode_jpeg", "decoding")
-    services.decode_frames = _each(watch, services.decode_frames)  # type: ignore[assignment]
+    Decoder.frames = _each(watch, Decoder.frames)  # type: ignore[method-assign]
     wrap(ExportedDetector, "detect", "inference")
-    for call in ("read", "glance", "recognise"):
+    for call in ("find", "glance", "recognise"):
         wrap(TextReader, call, "inference")
     wrap(LocalBlobStore, "_write", "blob write")
     written = S3BlobStore._write
@@ -142,7 +143,7 @@ def instrument(watch: Watch) -> None:
     StageNode._call = called  # type: ignore[method-assign]
 
 
-def _each(watch: Watch, decode: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+def _each(watch: Watch, decode: Callable[..., Any]) -> Callable[..., Any]:
     def decoded(*arguments: Any, **keywords: Any) -> Iterator[Any]:
         frames: Any = decode(*arguments, **keywords)
         try:
