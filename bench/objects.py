@@ -80,7 +80,8 @@ class Bench:
 
     def cases(self) -> dict[str, Callable[[], Both]]:
         """By name."""
-        theirs = {name: functools.partial(self._peer, name) for name in AGAINST}
+        names = [n for n in AGAINST if n != PT2 or self.every in AGAINST[n][1]]
+        theirs = {name: functools.partial(self._peer, name) for name in names}
         return theirs | {n: functools.partial(self._ours, e) for e, n in OURS.items()}
 
     def floor_ms(self, engine: str) -> tuple[float, float]:
@@ -209,6 +210,8 @@ def shown(bench: Bench, runs: dict[str, list[Both]], floors: dict[str, list[floa
     head += ["peak MB", "stored KB"]
     lines = [table(head, rows), ""]
     for name, (engine, wanted) in AGAINST.items():
+        if name not in runs:
+            continue
         steady = ratio([b.frame_ms for b in runs[name]], [b.frame_ms for b in reference[engine]])
         whole = ratio(
             [b.long.wall_s for b in runs[name]], [b.long.wall_s for b in reference[engine]]

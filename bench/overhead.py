@@ -1,6 +1,6 @@
 """What durability costs and what it saves, as ratios in one run.
 
-    python bench/overhead.py [--runs 3] [--seconds 120]
+    python bench/overhead.py [--runs 2] [--seconds 120]
 
 Checkpoints: CPU time of a job through the command line (SQLite, a local blob folder, a lease, the
 cache written) against the same graph without a checkpointer, a job or a cache; and of a naive
@@ -129,7 +129,7 @@ def _half(process: subprocess.Popen[str]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=120)
     arguments = parser.parse_args()
     WORK.mkdir(exist_ok=True)

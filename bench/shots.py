@@ -1,6 +1,6 @@
 """Shots: mediaproc, PySceneDetect's own command and decoding alone, run in turn.
 
-    python bench/shots.py [--runs 3] [--short 20] [--long 60]
+    python bench/shots.py [--runs 2] [--short 40] [--long 80]
 
 Speed on a 1080p clip, all its frames. Each method is also held against the known cuts of a
 rendered scene and of a real clip.
@@ -86,9 +86,9 @@ def f1(found: list[int], cuts: list[int]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--short", type=int, default=20, help="seconds of the short clip")
-    parser.add_argument("--long", type=int, default=60, help="seconds of the long clip")
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--short", type=int, default=40, help="seconds of the short clip")
+    parser.add_argument("--long", type=int, default=80, help="seconds of the long clip")
     arguments = parser.parse_args()
     one = scaled(real_clip("bikes"), (1920, 1080), 250)
     clips = (repeated(one, arguments.short), repeated(one, arguments.long))

@@ -1,6 +1,6 @@
 """How long commands take to begin: ``--help``, ``validate``, and the first result of a job.
 
-python bench/startup.py [--runs 7]
+python bench/startup.py [--runs 5]
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def first_result(name: str, stages: str) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     WORK.mkdir(exist_ok=True)
     cases: dict[str, Callable[[], tuple[float, float]]] = {
