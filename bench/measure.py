@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,8 +85,11 @@ def measured(
             stderr=errors,
             cwd=fresh,
         )
+        peak = _Peak(process.pid)
+        peak.start()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
+        peak.join()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
@@ -93,7 +98,28 @@ def measured(
         out.seek(0)
         said = out.read().decode()
     cpu = usage.ru_utime + usage.ru_stime
-    return Run(wall, cpu, usage.ru_maxrss * 1024 / 1e6, said)
+    return Run(wall, cpu, peak.mb, said)
+
+
+class _Peak(threading.Thread):
+    """Follows the peak memory of a process. What ``wait4`` tells begins with that of its parent."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._status = Path(f"/proc/{pid}/status")
+        self.mb = 0.0
+
+    def run(self) -> None:
+        while True:
+            try:
+                said = self._status.read_text()
+            except OSError:
+                return
+            found = re.search(r"VmHWM:\s+(\d+) kB", said)
+            if found is None:  # it has ended
+                return
+            self.mb = int(found[1]) * 1024 / 1e6
+            time.sleep(0.02)
 
 
 def surroundings(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:

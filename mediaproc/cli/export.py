@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mediaproc.cli.common import DONE, fail, open_workspace, show_json
 from mediaproc.errors import OutputError
-from mediaproc.outputs import Exporter
-from mediaproc.outputs.exporter import options_of
-from mediaproc.outputs.formats import EXPORTERS, get_exporter
+
+if TYPE_CHECKING:
+    from mediaproc.outputs import Exporter
 
 
 def _list_formats(wanted: bool) -> None:
+    from mediaproc.outputs.formats import EXPORTERS
+
     if wanted:
         for exporter in EXPORTERS:
             _print(exporter)
@@ -23,7 +25,7 @@ def _list_formats(wanted: bool) -> None:
 def export(
     job_id: Annotated[str, typer.Argument(help="The job's id; it must be done.")],
     format: Annotated[
-        str, typer.Option("--format", "-f", help=f"{', '.join(e.name for e in EXPORTERS)}.")
+        str, typer.Option("--format", "-f", help="The format: coco, csv, ...; --list tells all.")
     ],
     out: Annotated[str, typer.Option(help="The file or folder to make.")],
     table: Annotated[
@@ -51,6 +53,8 @@ def export(
 ) -> None:
     """Write what a finished job found in another format."""
     from mediaproc.jobs.exports import export_job
+    from mediaproc.outputs.exporter import options_of
+    from mediaproc.outputs.formats import get_exporter
 
     try:
         exporter = get_exporter(format)

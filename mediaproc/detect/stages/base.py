@@ -21,9 +21,11 @@ Importing this module loads no model library and no LangGraph.
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.metadata
 import inspect
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -279,8 +281,11 @@ class StageRegistry:
 
     def __init__(self) -> None:
         self._stages: dict[str, StageDefinition] = {}
+        # Shipped stages that nobody has asked for yet, and the modules that hold them.
+        self._shipped: dict[str, str] = {}
         self._channels: dict[str, ChannelSpec] = {}
         self._loaded = False
+        self._lock = threading.RLock()
         # Seconds that each plugin (``module:attribute``) took to load, so that a slow one is named.
         self.plugin_load_s: dict[str, float] = {}
 
@@ -292,7 +297,7 @@ class StageRegistry:
         """
         problems = list(definition_problems(definition))
         known = self._stages.get(definition.name)
-        if known is not None and known is not definition:
+        if definition.name in self._shipped or (known is not None and known is not definition):
             problems.append(f"a stage named {definition.name!r} is registered already")
         for spec in definition.channels:
             other = self._channels.get(spec.name)
@@ -305,34 +310,41 @@ class StageRegistry:
             self._channels[spec.name] = spec
 
     def load(self) -> None:
-        """Register the shipped stages and those of installed plugins, once."""
-        if self._loaded:
-            return
-        self._loaded = True
-        from mediaproc.detect.stages.builtin import BUILTIN
+        """Get to know the shipped stages, and register those of installed plugins, once."""
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            from mediaproc.detect.stages.builtin import SHIPPED
+            from mediaproc.detect.stages.channels import SHARED
 
-        for definition in BUILTIN:
-            self.register(definition)
-        for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-            started = time.perf_counter()
-            loaded = point.load()
-            definitions: Iterable[StageDefinition] = loaded() if callable(loaded) else loaded
-            for definition in definitions:
-                self.register(definition)
-            self.plugin_load_s[point.value] = time.perf_counter() - started
+            self._shipped = dict(SHIPPED)
+            self._channels |= {spec.name: spec for spec in SHARED}
+            for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+                started = time.perf_counter()
+                loaded = point.load()
+                definitions: Iterable[StageDefinition] = loaded() if callable(loaded) else loaded
+                for definition in definitions:
+                    self.register(definition)
+                self.plugin_load_s[point.value] = time.perf_counter() - started
 
     def get(self, name: str) -> StageDefinition:
         """The stage ``name``; KeyError names those there are."""
         self.load()
+        with self._lock:
+            if name in self._shipped:
+                module = importlib.import_module(self._shipped[name])
+                del self._shipped[name]
+                self.register(module.STAGE)
         try:
             return self._stages[name]
         except KeyError:
-            raise KeyError(f"Unknown stage: {name!r}. Registered: {sorted(self._stages)}") from None
+            raise KeyError(f"Unknown stage: {name!r}. Registered: {self.names()}") from None
 
     def names(self) -> list[str]:
         """Names of all stages, sorted."""
         self.load()
-        return sorted(self._stages)
+        return sorted({*self._stages, *self._shipped})
 
     def channel(self, name: str) -> ChannelSpec:
         """The declaration of a channel; a plain one where no stage declared it."""

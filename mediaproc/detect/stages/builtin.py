@@ -1,71 +1,44 @@
-"""The stages that ship. An explicit list shows newcomers what there is."""
+"""The stages that ship, by room. An explicit list shows newcomers what there is.
+
+Names only: a stage is imported when somebody asks for it, so that checking a profile loads no more
+than the stages that stand in it.
+"""
 
 from __future__ import annotations
 
-from mediaproc.detect.stages.analysis import match_text, measure_exposure, moderate, zones
-from mediaproc.detect.stages.asking import escalate_vlm, human_review
-from mediaproc.detect.stages.audio import detect_speech, score_speech, transcribe, transcribe_pieces
-from mediaproc.detect.stages.base import StageDefinition
-from mediaproc.detect.stages.detection import (
-    classify_frames,
-    detect_codes,
-    detect_faces,
-    detect_motion,
-    detect_objects,
-    score_motion,
-)
-from mediaproc.detect.stages.reading import detect_text
-from mediaproc.detect.stages.rendering import (
-    contact_sheet,
-    crop_objects,
-    cut_crops,
-    plan_crops,
-    plan_overlays,
-    plan_redaction,
-    redact,
-    render_pieces,
-    render_video,
-)
-from mediaproc.detect.stages.reporting import export, report, report_html
-from mediaproc.detect.stages.sampling import filter_frames, sample_frames, sample_scenes
-from mediaproc.detect.stages.shots import detect_shots, score_frames
-from mediaproc.detect.stages.tracking import track_camera, track_objects
+_ROOMS: dict[str, tuple[str, ...]] = {
+    "sampling": ("sample_frames", "filter_frames", "sample_scenes"),
+    "shots": ("score_frames", "detect_shots"),
+    "detection": (
+        "detect_objects",
+        "detect_faces",
+        "classify_frames",
+        "detect_codes",
+        "score_motion",
+        "detect_motion",
+    ),
+    "reading": ("detect_text",),
+    "tracking": ("track_camera", "track_objects"),
+    "audio": ("score_speech", "detect_speech", "transcribe_pieces", "transcribe"),
+    "analysis": ("match_text", "measure_exposure", "zones", "moderate"),
+    "asking": ("escalate_vlm", "human_review"),
+    "rendering": (
+        "plan_overlays",
+        "plan_redaction",
+        "render_pieces",
+        "render_video",
+        "redact",
+        "plan_crops",
+        "cut_crops",
+        "crop_objects",
+        "contact_sheet",
+    ),
+    "reporting": ("export", "report", "report_html"),
+}
 
-BUILTIN: list[StageDefinition] = [
-    sample_frames.STAGE,
-    filter_frames.STAGE,
-    sample_scenes.STAGE,
-    score_frames.STAGE,
-    detect_shots.STAGE,
-    detect_objects.STAGE,
-    detect_faces.STAGE,
-    classify_frames.STAGE,
-    detect_codes.STAGE,
-    score_motion.STAGE,
-    detect_motion.STAGE,
-    detect_text.STAGE,
-    track_camera.STAGE,
-    track_objects.STAGE,
-    score_speech.STAGE,
-    detect_speech.STAGE,
-    transcribe_pieces.STAGE,
-    transcribe.STAGE,
-    match_text.STAGE,
-    measure_exposure.STAGE,
-    zones.STAGE,
-    moderate.STAGE,
-    escalate_vlm.STAGE,
-    human_review.STAGE,
-    plan_overlays.STAGE,
-    plan_redaction.STAGE,
-    render_pieces.STAGE,
-    render_video.STAGE,
-    redact.STAGE,
-    plan_crops.STAGE,
-    cut_crops.STAGE,
-    crop_objects.STAGE,
-    contact_sheet.STAGE,
-    export.STAGE,
-    report.STAGE,
-    report_html.STAGE,
-]
+# Stage -> the module that holds its ``STAGE``.
+SHIPPED: dict[str, str] = {
+    name: f"mediaproc.detect.stages.{room}.{name}"
+    for room, names in _ROOMS.items()
+    for name in names
+}

@@ -62,6 +62,10 @@ MOTION = ChannelSpec("motion", Motion, reducer=Motion.concat)
 CAMERA = ChannelSpec("camera", CameraMotion, reducer=CameraMotion.concat)
 REPORT = ChannelSpec("report", dict, output=True)
 
+SHARED: tuple[ChannelSpec, ...] = tuple(
+    value for value in list(vars().values()) if isinstance(value, ChannelSpec)
+)
+
 Serialize = Callable[..., dict[str, Any]]
 
 
