@@ -8,7 +8,6 @@ What a frame looks like never depends on any of this.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -258,6 +257,4 @@ class _Run:
 
 
 def _size(frame: VideoFrame) -> int:
-    with contextlib.suppress(ValueError):
-        return sum(plane.buffer_size for plane in frame.planes)
-    return frame.width * frame.height * 4
+    return sum(plane.buffer_size for plane in frame.planes)

@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mediaproc.detect.rows import Rows
+from mediaproc.detect.stages.base import StageConfigField
 from mediaproc.detect.state import DetectState, Frames, MediaSource
+
+# Of what a model and a person may be asked about, the part that is meant.
+ASKED_FIELDS = (
+    StageConfigField("only", "list[str]", [], "Labels to ask about; all where empty."),
+    StageConfigField("kinds", "list[str]", ["flag"], "Kinds of events to ask about."),
+)
 
 Box = tuple[float, float, float, float]
 

@@ -16,7 +16,7 @@ from mediaproc.detect.models import ModelStore
 from mediaproc.detect.models.answers import AnswerJournal
 from mediaproc.detect.models.chat import GIVEN, ChatClient, given_identity, open_chat
 from mediaproc.detect.rows import Rows
-from mediaproc.detect.stages.asking.doubts import Doubt, doubts_of, joined, pictures
+from mediaproc.detect.stages.asking.doubts import ASKED_FIELDS, Doubt, doubts_of, joined, pictures
 from mediaproc.detect.stages.asking.escalation import Answer, Question, Terms, ask_all
 from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO, StageNeeds
 from mediaproc.detect.stages.channels import ANSWERS, evidence_serializers
@@ -191,8 +191,7 @@ STAGE = StageDefinition(
             "Findings to look at; those that no earlier stage writes are left out.",
             options=list(SOURCES),
         ),
-        StageConfigField("only", "list[str]", [], "Labels to ask about; all where empty."),
-        StageConfigField("kinds", "list[str]", ["flag"], "Kinds of events to ask about."),
+        *ASKED_FIELDS,
         StageConfigField(
             "low",
             "float",

@@ -12,7 +12,7 @@ from typing import Any
 
 from mediaproc.blobs import BlobStore
 from mediaproc.detect.rows import Rows
-from mediaproc.detect.stages.asking.doubts import Doubt, doubts_of, joined, pictures
+from mediaproc.detect.stages.asking.doubts import ASKED_FIELDS, Doubt, doubts_of, joined, pictures
 from mediaproc.detect.stages.asking.reviewing import (
     ACCEPT,
     CORRECT,
@@ -257,8 +257,7 @@ STAGE = StageDefinition(
             "Findings to look at; those that no earlier stage writes are left out.",
             options=list(KINDS),
         ),
-        StageConfigField("only", "list[str]", [], "Labels to ask about; all where empty."),
-        StageConfigField("kinds", "list[str]", ["flag"], "Kinds of events to ask about."),
+        *ASKED_FIELDS,
         StageConfigField(
             "low",
             "float",

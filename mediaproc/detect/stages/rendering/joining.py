@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mediaproc.blobs import BlobRef, BlobStore
-from mediaproc.detect.stages.base import StageConfigField
+from mediaproc.detect.stages.base import StageConfigField, StageDefinition, StageIO
+from mediaproc.detect.stages.channels import FILES, table_serializers
+from mediaproc.detect.stages.rendering import render_pieces
 from mediaproc.detect.state import DetectState, VideoSource
 from mediaproc.detect.tables import Files
 
@@ -47,10 +49,38 @@ def join(
     return {"files": Files.of("{node}.mp4", "video/mp4", ref)}
 
 
-SOUND = StageConfigField(
+_SOUND = StageConfigField(
     "sound",
     "str",
     "keep",
     "Whether the source's sound is kept: as it is where browsers play it in MP4, else as AAC.",
     options=["keep", "none"],
 )
+
+_SERIALIZE, _DESERIALIZE = table_serializers("files", Files)
+
+
+def joining_stage(
+    name: str,
+    label: str,
+    description: str,
+    planner: str,
+    planner_fields: Sequence[StageConfigField],
+) -> StageDefinition:
+    """A stage that joins what ``render_pieces`` encodes of what ``planner`` plans."""
+    return StageDefinition(
+        name=name,
+        label=label,
+        description=description,
+        io=StageIO(reads=["video", "pieces"], writes=["files"]),
+        config_fields=[*planner_fields, *render_pieces.FIELDS, _SOUND],
+        category="output",
+        fn=join,
+        serialize_fn=_SERIALIZE,
+        deserialize_fn=_DESERIALIZE,
+        scope="video",
+        # Joining takes seconds, and a whole video would push much else out of the cache.
+        cached=False,
+        channels=[FILES],
+        companions=(planner, render_pieces.STAGE.name),
+    )
